@@ -1,0 +1,1 @@
+"""C kernels and threads behind thin façades; imports nothing else of Kabina."""

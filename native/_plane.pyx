@@ -1,0 +1,665 @@
+# cython: language_level=3
+"""The plane's C code as Python calls: types are checked in plane.py, pointers stay here."""
+
+from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_New
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
+from libc.string cimport memcpy, memset
+
+
+cdef extern from "<unistd.h>" nogil:
+    int usleep(unsigned int microseconds)
+    ssize_t write(int fd, const void *data, size_t bytes)
+
+cdef extern from "kb_ring.h" nogil:
+    ctypedef struct kb_ring:
+        pass
+    void *kb_ring_claim(kb_ring *ring)
+    void kb_ring_publish(kb_ring *ring)
+    void *kb_ring_peek(kb_ring *ring)
+    void kb_ring_release(kb_ring *ring)
+
+cdef extern from "kb_bus.h" nogil:
+    enum: KB_BUS_PAYLOAD_BYTES
+    const char *KB_BUS_CAPSULE
+    ctypedef struct kb_bus_packet:
+        int64_t at_ns
+        uint32_t number
+        uint32_t rtp_timestamp
+        uint32_t ssrc
+        uint16_t sequence
+        uint16_t payload_bytes
+        uint8_t audio_level
+        uint8_t marker
+        uint8_t *payload
+    ctypedef struct kb_bus:
+        kb_ring to_mix
+        kb_ring from_mix
+        int wake_fd
+    kb_bus *kb_bus_new()
+    void kb_bus_free(kb_bus *bus)
+
+cdef extern from "kb_srtp_table.h" nogil:
+    ctypedef struct kb_crypto:
+        pass
+    ctypedef struct kb_srtp_crypto_policy:
+        uint32_t cipher_type
+        int services
+    ctypedef struct kb_srtp_policy:
+        int ssrc_type
+        kb_srtp_crypto_policy rtp
+        kb_srtp_crypto_policy rtcp
+        unsigned char *key
+        unsigned long key_count
+        unsigned long window_size
+        int allow_repeat_tx
+        kb_srtp_policy *next
+    ctypedef struct kb_srtp_table:
+        int (*dealloc)(void *context)
+    ctypedef int kb_srtp_profile
+    int kb_crypto_resolve(kb_crypto *crypto, void *handle, const char **missing)
+    int kb_srtp_resolve(kb_srtp_table *table, void *handle, const char **missing)
+    size_t kb_srtp_key_bytes(kb_srtp_profile profile)
+    size_t kb_srtp_tag_bytes(kb_srtp_profile profile)
+    void *kb_srtp_context(const kb_srtp_table *table, kb_srtp_profile profile, const uint8_t *key,
+                          bint outbound)
+
+cdef extern from "kb_plane.h" nogil:
+    enum:
+        KB_UFRAG_BYTES
+        KB_PASSWORD_BYTES
+        KB_TRACK_SSRCS
+        KB_TRACK_PAYLOAD_TYPES
+        KB_DATAGRAM_BYTES
+        KB_MID_BYTES
+        KB_CNAME_BYTES
+    ctypedef struct kb_plane:
+        pass
+    ctypedef struct kb_plane_config:
+        uint32_t max_peers
+        uint32_t max_tracks
+        uint32_t max_slots
+        int64_t peer_stalled_ns
+        int64_t peer_lost_ns
+        int64_t track_stalled_ns
+        uint64_t seed
+        kb_crypto crypto
+        kb_srtp_table srtp
+    enum:
+        KB_ADD_PEER
+        KB_SET_KEYS
+        KB_SEND
+        KB_REMOVE_PEER
+        KB_ADD_TRACK
+        KB_REMOVE_TRACK
+        KB_FEED_MIX
+        KB_ADD_SLOT
+        KB_SET_SLOT_SOURCE
+        KB_REMOVE_SLOT
+    ctypedef struct kb_add_peer:
+        uint32_t rtcp_ssrc
+        uint16_t ufrag_bytes
+        uint16_t password_bytes
+        uint8_t *ufrag
+        uint8_t *password
+    ctypedef struct kb_set_keys:
+        void *receive
+        void *transmit
+        uint8_t tag_bytes
+    ctypedef struct kb_add_track:
+        uint32_t peer
+        uint32_t clock_rate
+        uint32_t *ssrcs
+        uint8_t ssrc_count
+        uint8_t payload_type_count
+        uint8_t *payload_types
+        uint8_t mid_id
+        uint8_t level_id
+        uint8_t mid_bytes
+        uint8_t *mid
+    ctypedef struct kb_add_slot:
+        uint32_t peer
+        uint32_t ssrc
+        uint32_t clock_rate
+        uint32_t first_timestamp
+        uint16_t first_sequence
+        uint8_t payload_type
+        uint8_t mid_id
+        uint8_t level_id
+        uint8_t mid_bytes
+        uint8_t cname_bytes
+        uint8_t *mid
+        char *cname
+    ctypedef struct kb_command:
+        uint32_t kind
+        uint32_t handle
+        kb_add_peer add_peer "with.add_peer"
+        kb_set_keys set_keys "with.set_keys"
+        kb_add_track add_track "with.add_track"
+        kb_add_slot add_slot "with.add_slot"
+        uint32_t number "with.number"
+        uint32_t datagram_bytes "with.datagram.bytes"
+        uint8_t *datagram_data "with.datagram.data"
+    enum:
+        KB_DTLS_RECEIVED
+    ctypedef struct kb_event:
+        uint32_t kind
+        uint32_t handle
+        uint32_t bytes
+        uint8_t *data
+    enum:
+        KB_COUNTER_COUNT
+        KB_PEER_READINGS
+        KB_TRACK_READINGS
+        KB_SLOT_READINGS
+    kb_plane *kb_plane_new(int fd, kb_bus *bus, const kb_plane_config *config)
+    void kb_plane_free(kb_plane *plane)
+    int kb_plane_start(kb_plane *plane)
+    void kb_plane_stop(kb_plane *plane)
+    void kb_plane_turn(kb_plane *plane, int timeout_ms)
+    void kb_plane_set_clock(kb_plane *plane, int64_t now_ns)
+    uint64_t kb_plane_submit(kb_plane *plane, const kb_command *command)
+    uint64_t kb_plane_applied(const kb_plane *plane)
+    int kb_plane_event_fd(const kb_plane *plane)
+    void kb_plane_acknowledge(kb_plane *plane)
+    bint kb_plane_poll(kb_plane *plane, kb_event *event)
+    uint64_t kb_plane_counter(const kb_plane *plane, int counter)
+    const char *kb_counter_name(int counter)
+    const char *kb_plane_scheduling(const kb_plane *plane)
+    int64_t kb_plane_cpu_ns(kb_plane *plane)
+    int64_t kb_plane_now_ns(const kb_plane *plane)
+    uint64_t kb_plane_peer_reading(const kb_plane *plane, uint32_t handle, int reading)
+    uint64_t kb_plane_track_reading(const kb_plane *plane, uint32_t handle, int reading)
+    uint64_t kb_plane_slot_reading(const kb_plane *plane, uint32_t handle, int reading)
+
+cdef extern from "kb_remap.h" nogil:
+    ctypedef struct kb_remap:
+        pass
+    ctypedef struct kb_remap_in:
+        uint32_t ssrc
+        uint32_t timestamp
+        uint16_t sequence
+        bint nominal
+        int64_t at_ns
+    ctypedef struct kb_remap_out:
+        uint32_t timestamp
+        uint16_t sequence
+        bint rebased
+    void kb_remap_init(kb_remap *remap, uint32_t clock_rate, uint16_t first_sequence,
+                       uint32_t first_timestamp)
+    void kb_remap_switch(kb_remap *remap)
+    int kb_remap_next(kb_remap *remap, const kb_remap_in *packet, kb_remap_out *out)
+
+cdef extern from "kb_stun.h" nogil:
+    int kb_fuzz_stun(const uint8_t *data, size_t size)
+
+cdef extern from "kb_rtp.h" nogil:
+    ctypedef struct kb_rtp:
+        uint32_t timestamp
+        uint32_t ssrc
+        uint16_t sequence
+        uint16_t header_bytes
+        uint8_t payload_type
+        bint marker
+        bint padded
+    ctypedef struct kb_rtp_extensions:
+        const uint8_t *mid
+        uint8_t mid_bytes
+        uint8_t level
+        bint has_level
+    int kb_rtp_parse(const uint8_t *data, size_t size, kb_rtp *out)
+    int kb_rtp_payload_bytes(const uint8_t *data, size_t size, const kb_rtp *rtp)
+    int kb_rtp_extensions_parse(const uint8_t *data, const kb_rtp *rtp, uint8_t mid_id,
+                                uint8_t level_id, kb_rtp_extensions *out)
+    int kb_fuzz_demux(const uint8_t *data, size_t size)
+    int kb_fuzz_rtp(const uint8_t *data, size_t size)
+
+cdef extern from "kb_rtcp.h" nogil:
+    ctypedef struct kb_rtcp_block:
+        uint32_t ssrc
+        uint8_t fraction_lost
+        int lost "lost"
+        uint32_t highest_sequence
+        uint32_t jitter
+    int kb_rtcp_check(const uint8_t *data, size_t size)
+    int kb_fuzz_rtcp(const uint8_t *data, size_t size)
+
+cdef extern from "kb_reception.h" nogil:
+    ctypedef struct kb_reception:
+        pass
+    void kb_reception_receive(kb_reception *reception, uint16_t sequence, uint32_t timestamp,
+                              uint32_t clock_rate, int64_t now_ns)
+    void kb_reception_report(kb_reception *reception, kb_rtcp_block *out)
+
+
+cdef void _free_bus(object capsule) noexcept:
+    kb_bus_free(<kb_bus *>PyCapsule_GetPointer(capsule, KB_BUS_CAPSULE))
+
+
+def new_bus():
+    """A fresh bus in a capsule: whoever holds the capsule keeps it alive."""
+    cdef kb_bus *bus = kb_bus_new()
+    if bus == NULL:
+        raise MemoryError
+    return PyCapsule_New(bus, KB_BUS_CAPSULE, _free_bus)
+
+
+cdef class PlaneCore:
+    """Owns the plane and every SRTP context given to it. One caller at a time (plane.py holds a lock)."""
+
+    cdef kb_plane *_plane
+    cdef kb_plane_config _config
+    cdef object _bus
+    cdef object _contexts   # peer handle -> (receive, transmit), addresses as integers
+    cdef object _retired    # [(command number, receive, transmit)], in order
+
+    def __cinit__(self, int fd, object bus, uintptr_t srtp, uintptr_t crypto, *,
+                  uint32_t max_peers, uint32_t max_tracks, uint32_t max_slots,
+                  int64_t peer_stalled_ns, int64_t peer_lost_ns, int64_t track_stalled_ns,
+                  uint64_t seed):
+        cdef const char *missing = NULL
+        self._contexts = {}
+        self._retired = []
+        self._bus = bus
+        if kb_crypto_resolve(&self._config.crypto, <void *>crypto, &missing) or \
+                kb_srtp_resolve(&self._config.srtp, <void *>srtp, &missing):
+            raise LookupError(missing.decode("ascii"))
+        self._config.max_peers = max_peers
+        self._config.max_tracks = max_tracks
+        self._config.max_slots = max_slots
+        self._config.peer_stalled_ns = peer_stalled_ns
+        self._config.peer_lost_ns = peer_lost_ns
+        self._config.track_stalled_ns = track_stalled_ns
+        self._config.seed = seed
+        self._plane = kb_plane_new(
+            fd, <kb_bus *>PyCapsule_GetPointer(bus, KB_BUS_CAPSULE), &self._config
+        )
+        if self._plane == NULL:
+            raise MemoryError("the plane got no memory or no descriptors")
+
+    def __dealloc__(self):
+        if self._plane != NULL:
+            with nogil:
+                kb_plane_stop(self._plane)
+            kb_plane_free(self._plane)
+        for receive, transmit in self._contexts.values():
+            self._destroy(receive, transmit)
+        for _, receive, transmit in self._retired:
+            self._destroy(receive, transmit)
+
+    cdef void _destroy(self, uintptr_t receive, uintptr_t transmit) noexcept:
+        # libsrtp wipes the keys before it frees them.
+        if receive:
+            self._config.srtp.dealloc(<void *>receive)
+        if transmit:
+            self._config.srtp.dealloc(<void *>transmit)
+
+    cdef uint64_t _submit(self, const kb_command *command, int tries) noexcept nogil:
+        # Full only while the plane is 1024 commands behind, which takes it about a millisecond.
+        cdef uint64_t number = kb_plane_submit(self._plane, command)
+        while number == 0 and tries > 0:
+            usleep(500)
+            tries -= 1
+            number = kb_plane_submit(self._plane, command)
+        return number
+
+    cdef uint64_t _order(self, const kb_command *command) except 0:
+        cdef uint64_t number
+        with nogil:
+            number = self._submit(command, 2000)
+        if number == 0:
+            raise TimeoutError("the plane takes no commands")
+        return number
+
+    def start(self):
+        """Starts the thread. OSError when the system refuses one."""
+        cdef int status = kb_plane_start(self._plane)
+        if status:
+            raise OSError(status, "the plane thread did not start")
+
+    def stop(self):
+        with nogil:
+            kb_plane_stop(self._plane)
+
+    def turn(self, int64_t now_ns):
+        """One turn at a fixed time; the caller has made sure that no thread runs."""
+        kb_plane_set_clock(self._plane, now_ns)
+        with nogil:
+            kb_plane_turn(self._plane, 0)
+
+    def add_peer(self, uint32_t handle, bytes ufrag, bytes password, uint32_t rtcp_ssrc):
+        cdef kb_command command
+        memset(&command, 0, sizeof(command))
+        command.kind = KB_ADD_PEER
+        command.handle = handle
+        command.add_peer.rtcp_ssrc = rtcp_ssrc
+        command.add_peer.ufrag_bytes = <uint16_t>len(ufrag)
+        command.add_peer.password_bytes = <uint16_t>len(password)
+        memcpy(command.add_peer.ufrag, <const char *>ufrag, len(ufrag))
+        memcpy(command.add_peer.password, <const char *>password, len(password))
+        self._order(&command)
+
+    def set_keys(self, uint32_t handle, int profile, bytes transmit, bytes receive):
+        """False when libsrtp refuses the keys."""
+        cdef kb_command command
+        cdef void *transmits = kb_srtp_context(&self._config.srtp, profile, transmit, True)
+        cdef void *receives = kb_srtp_context(&self._config.srtp, profile, receive, False)
+        if transmits == NULL or receives == NULL:
+            self._destroy(<uintptr_t>receives, <uintptr_t>transmits)
+            return False
+        memset(&command, 0, sizeof(command))
+        command.kind = KB_SET_KEYS
+        command.handle = handle
+        command.set_keys.receive = receives
+        command.set_keys.transmit = transmits
+        command.set_keys.tag_bytes = <uint8_t>kb_srtp_tag_bytes(profile)
+        self._contexts[handle] = (<uintptr_t>receives, <uintptr_t>transmits)
+        self._order(&command)
+        return True
+
+    def send(self, uint32_t handle, const uint8_t[::1] datagram):
+        """False when the ring is full: the sender of DTLS sends again."""
+        cdef kb_command command
+        command.kind = KB_SEND
+        command.handle = handle
+        command.datagram_bytes = <uint32_t>datagram.shape[0]
+        if datagram.shape[0]:
+            memcpy(command.datagram_data, &datagram[0], datagram.shape[0])
+        return self._submit(&command, 0) != 0
+
+    def remove_peer(self, uint32_t handle):
+        cdef kb_command command
+        command.kind = KB_REMOVE_PEER
+        command.handle = handle
+        number = self._order(&command)
+        contexts = self._contexts.pop(handle, None)
+        if contexts is not None:
+            self._retired.append((number, *contexts))
+        return number
+
+    def reap(self):
+        """Frees the contexts of peers whose removal is applied."""
+        cdef uint64_t applied = kb_plane_applied(self._plane)
+        while self._retired and self._retired[0][0] <= applied:
+            _, receive, transmit = self._retired.pop(0)
+            self._destroy(receive, transmit)
+
+    def add_track(self, uint32_t handle, uint32_t peer, uint32_t clock_rate, bytes mid,
+                  uint8_t mid_id, uint8_t level_id, list ssrcs, list payload_types):
+        cdef kb_command command
+        memset(&command, 0, sizeof(command))
+        command.kind = KB_ADD_TRACK
+        command.handle = handle
+        command.add_track.peer = peer
+        command.add_track.clock_rate = clock_rate
+        command.add_track.mid_id = mid_id
+        command.add_track.level_id = level_id
+        command.add_track.mid_bytes = <uint8_t>len(mid)
+        memcpy(command.add_track.mid, <const char *>mid, len(mid))
+        command.add_track.ssrc_count = <uint8_t>len(ssrcs)
+        for i in range(len(ssrcs)):
+            command.add_track.ssrcs[i] = ssrcs[i]
+        command.add_track.payload_type_count = <uint8_t>len(payload_types)
+        for i in range(len(payload_types)):
+            command.add_track.payload_types[i] = payload_types[i]
+        self._order(&command)
+
+    def add_slot(self, uint32_t handle, uint32_t peer, uint32_t ssrc, uint32_t clock_rate,
+                 uint8_t payload_type, bytes mid, uint8_t mid_id, uint8_t level_id, bytes cname,
+                 uint16_t first_sequence, uint32_t first_timestamp):
+        cdef kb_command command
+        memset(&command, 0, sizeof(command))
+        command.kind = KB_ADD_SLOT
+        command.handle = handle
+        command.add_slot.peer = peer
+        command.add_slot.ssrc = ssrc
+        command.add_slot.clock_rate = clock_rate
+        command.add_slot.payload_type = payload_type
+        command.add_slot.mid_id = mid_id
+        command.add_slot.level_id = level_id
+        command.add_slot.mid_bytes = <uint8_t>len(mid)
+        memcpy(command.add_slot.mid, <const char *>mid, len(mid))
+        command.add_slot.cname_bytes = <uint8_t>len(cname)
+        memcpy(command.add_slot.cname, <const char *>cname, len(cname))
+        command.add_slot.first_sequence = first_sequence
+        command.add_slot.first_timestamp = first_timestamp
+        self._order(&command)
+
+    cdef uint64_t _order_number(self, uint32_t kind, uint32_t handle, uint32_t number) except 0:
+        cdef kb_command command
+        command.kind = kind
+        command.handle = handle
+        command.number = number
+        return self._order(&command)
+
+    def remove_track(self, uint32_t handle):
+        return self._order_number(KB_REMOVE_TRACK, handle, 0)
+
+    def feed_mix(self, uint32_t handle, uint32_t source):
+        self._order_number(KB_FEED_MIX, handle, source)
+
+    def set_slot_source(self, uint32_t handle, uint32_t track):
+        self._order_number(KB_SET_SLOT_SOURCE, handle, track)
+
+    def remove_slot(self, uint32_t handle):
+        return self._order_number(KB_REMOVE_SLOT, handle, 0)
+
+    def wait_applied(self, uint64_t number, double timeout_s):
+        """False when the command is not applied in time."""
+        cdef int64_t left_us = <int64_t>(timeout_s * 1e6)
+        with nogil:
+            while kb_plane_applied(self._plane) < number and left_us > 0:
+                usleep(100)
+                left_us -= 100
+        return kb_plane_applied(self._plane) >= number
+
+    def applied(self):
+        return kb_plane_applied(self._plane)
+
+    def event_fd(self):
+        return kb_plane_event_fd(self._plane)
+
+    def poll(self):
+        """[(kind, handle, datagram)]; the datagram is empty except for KB_DTLS_RECEIVED."""
+        cdef kb_event event
+        events = []
+        kb_plane_acknowledge(self._plane)
+        while kb_plane_poll(self._plane, &event):
+            events.append((event.kind, event.handle, (<char *>event.data)[:event.bytes]))
+        return events
+
+    def counters(self):
+        return {
+            kb_counter_name(i).decode("ascii"): kb_plane_counter(self._plane, i)
+            for i in range(KB_COUNTER_COUNT)
+        }
+
+    def scheduling(self):
+        return kb_plane_scheduling(self._plane).decode("ascii")
+
+    def cpu_ns(self):
+        return kb_plane_cpu_ns(self._plane)
+
+    def now_ns(self):
+        return kb_plane_now_ns(self._plane)
+
+    def peer_readings(self, uint32_t handle):
+        return [kb_plane_peer_reading(self._plane, handle, i) for i in range(KB_PEER_READINGS)]
+
+    def track_readings(self, uint32_t handle):
+        return [kb_plane_track_reading(self._plane, handle, i) for i in range(KB_TRACK_READINGS)]
+
+    def slot_readings(self, uint32_t handle):
+        return [kb_plane_slot_reading(self._plane, handle, i) for i in range(KB_SLOT_READINGS)]
+
+
+LIMITS = {
+    "ufrag_bytes": KB_UFRAG_BYTES,
+    "password_bytes": KB_PASSWORD_BYTES,
+    "mid_bytes": KB_MID_BYTES,
+    "cname_bytes": KB_CNAME_BYTES,
+    "track_ssrcs": KB_TRACK_SSRCS,
+    "track_payload_types": KB_TRACK_PAYLOAD_TYPES,
+    "datagram_bytes": KB_DATAGRAM_BYTES,
+}
+
+
+# --- For tests and benchmarks ---------------------------------------------------------------------
+
+
+cdef class BusProbe:
+    """The mixer's end of a bus, driven by hand."""
+
+    cdef kb_bus *_bus
+    cdef object _capsule
+
+    def __cinit__(self, object capsule):
+        self._capsule = capsule
+        self._bus = <kb_bus *>PyCapsule_GetPointer(capsule, KB_BUS_CAPSULE)
+
+    def put(self, uint32_t track, bytes payload, *, uint32_t rtp_timestamp, int64_t at_ns,
+            uint8_t audio_level=0x7f, bint marker=False, bint wake=True):
+        """Writes a packet as the mixer does; False when the ring is full."""
+        cdef kb_bus_packet *packet = <kb_bus_packet *>kb_ring_claim(&self._bus.from_mix)
+        if packet == NULL:
+            return False
+        if len(payload) > KB_BUS_PAYLOAD_BYTES:
+            raise ValueError("a bus packet holds no more")
+        packet.at_ns = at_ns
+        packet.number = track
+        packet.rtp_timestamp = rtp_timestamp
+        packet.payload_bytes = <uint16_t>len(payload)
+        packet.audio_level = audio_level
+        packet.marker = marker
+        memcpy(packet.payload, <const char *>payload, len(payload))
+        kb_ring_publish(&self._bus.from_mix)
+        if wake:
+            self.wake()
+        return True
+
+    def wake(self):
+        cdef uint64_t one = 1
+        if write(self._bus.wake_fd, &one, sizeof(one)) < 0:
+            raise OSError("the eventfd is full")
+
+    def take(self):
+        """Everything the plane pushed: [(source, sequence, timestamp, ssrc, level, marker, at_ns, payload)]."""
+        cdef kb_bus_packet *packet
+        taken = []
+        while True:
+            packet = <kb_bus_packet *>kb_ring_peek(&self._bus.to_mix)
+            if packet == NULL:
+                return taken
+            taken.append((
+                packet.number, packet.sequence, packet.rtp_timestamp, packet.ssrc,
+                packet.audio_level, bool(packet.marker), packet.at_ns,
+                (<char *>packet.payload)[:packet.payload_bytes],
+            ))
+            kb_ring_release(&self._bus.to_mix)
+
+
+cdef class Remap:
+    """kb_remap, for property tests."""
+
+    cdef kb_remap _remap
+
+    def __cinit__(self, uint32_t clock_rate, uint16_t first_sequence, uint32_t first_timestamp):
+        kb_remap_init(&self._remap, clock_rate, first_sequence, first_timestamp)
+
+    def switch(self):
+        kb_remap_switch(&self._remap)
+
+    def next(self, uint16_t sequence, uint32_t timestamp, int64_t at_ns, *, uint32_t ssrc=0,
+             bint nominal=False):
+        """(sequence, timestamp, rebased), or None for a late packet."""
+        cdef kb_remap_in packet
+        cdef kb_remap_out out
+        packet.ssrc = ssrc
+        packet.sequence = sequence
+        packet.timestamp = timestamp
+        packet.nominal = nominal
+        packet.at_ns = at_ns
+        if kb_remap_next(&self._remap, &packet, &out) != 0:
+            return None
+        return out.sequence, out.timestamp, bool(out.rebased)
+
+
+cdef class Reception:
+    """kb_reception, for tests."""
+
+    cdef kb_reception _reception
+
+    def __cinit__(self):
+        memset(&self._reception, 0, sizeof(self._reception))
+
+    def receive(self, uint16_t sequence, uint32_t timestamp, uint32_t clock_rate, int64_t now_ns):
+        kb_reception_receive(&self._reception, sequence, timestamp, clock_rate, now_ns)
+
+    def report(self):
+        """(fraction lost, lost, highest sequence, jitter)."""
+        cdef kb_rtcp_block block
+        kb_reception_report(&self._reception, &block)
+        return block.fraction_lost, block.lost, block.highest_sequence, block.jitter
+
+
+def fuzz(str parser, bytes data):
+    """Runs one parser's fuzz entry and returns its status."""
+    cdef const uint8_t *at = <const uint8_t *><const char *>data
+    if parser == "demux":
+        return kb_fuzz_demux(at, len(data))
+    if parser == "stun":
+        return kb_fuzz_stun(at, len(data))
+    if parser == "rtp":
+        return kb_fuzz_rtp(at, len(data))
+    if parser == "rtcp":
+        return kb_fuzz_rtcp(at, len(data))
+    raise ValueError(parser)
+
+
+def check_rtcp(bytes data):
+    """How many packets the compound has; negative when it is malformed."""
+    return kb_rtcp_check(<const uint8_t *><const char *>data, len(data))
+
+
+def parse_rtp(bytes data, uint8_t mid_id=0, uint8_t level_id=0):
+    """(payload type, marker, sequence, timestamp, ssrc, payload, mid, level), or None when malformed."""
+    cdef const uint8_t *at = <const uint8_t *><const char *>data
+    cdef kb_rtp rtp
+    cdef kb_rtp_extensions found
+    if kb_rtp_parse(at, len(data), &rtp) != 0:
+        return None
+    cdef int bytes_ = kb_rtp_payload_bytes(at, len(data), &rtp)
+    if bytes_ < 0:
+        return None
+    kb_rtp_extensions_parse(at, &rtp, mid_id, level_id, &found)
+    mid = (<char *>found.mid)[:found.mid_bytes] if found.mid != NULL else None
+    level = found.level if found.has_level else None
+    payload = data[rtp.header_bytes:rtp.header_bytes + bytes_]
+    return (rtp.payload_type, bool(rtp.marker), rtp.sequence, rtp.timestamp, rtp.ssrc, payload, mid,
+            level)
+
+
+cdef extern from *:
+    """
+    #include <stddef.h>
+    #include "kb_srtp_table.h"
+    #define KB_OFFSET(field) offsetof(kb_srtp_policy, field)
+    """
+    size_t policy_rtp "KB_OFFSET(rtp)"
+    size_t policy_rtcp "KB_OFFSET(rtcp)"
+    size_t policy_key "KB_OFFSET(key)"
+    size_t policy_window "KB_OFFSET(window_size)"
+    size_t policy_repeat "KB_OFFSET(allow_repeat_tx)"
+    size_t policy_next "KB_OFFSET(next)"
+
+
+def srtp_policy_layout():
+    """Size and field offsets of our copy of srtp_policy_t."""
+    return {
+        "size": sizeof(kb_srtp_policy),
+        "rtp": policy_rtp,
+        "rtcp": policy_rtcp,
+        "key": policy_key,
+        "window_size": policy_window,
+        "allow_repeat_tx": policy_repeat,
+        "next": policy_next,
+    }

@@ -1,0 +1,236 @@
+/* What Python wants done, applied between two batches of packets. */
+#define _GNU_SOURCE
+#include "kb_state.h"
+
+/* A fresh token bucket is full. */
+#define DTLS_CREDIT_NS 2000000000
+
+static void reset_readings(kb_reading *readings, size_t count, uint32_t handle)
+{
+    for (size_t i = 1; i < count; i++)
+        kb_reading_set(&readings[i], 0);
+    kb_reading_set(&readings[0], handle);
+}
+
+static void add_peer(kb_plane *plane, uint32_t handle, const kb_add_peer *with, int64_t now_ns)
+{
+    uint32_t index = kb_handle_index(handle);
+    kb_peer *peer = &plane->peers[index];
+    memset(peer, 0, offsetof(kb_peer, readings));
+    peer->handle = handle;
+    peer->rtcp_ssrc = with->rtcp_ssrc;
+    peer->ufrag_bytes = with->ufrag_bytes;
+    peer->password_bytes = with->password_bytes;
+    memcpy(peer->ufrag, with->ufrag, sizeof peer->ufrag);
+    memcpy(peer->password, with->password, sizeof peer->password);
+    peer->nominated = peer->validated = -1;
+    peer->dtls_credit_ns = DTLS_CREDIT_NS;
+    peer->dtls_at_ns = now_ns;
+    if (kb_peer_register(plane, peer) != 0) {
+        peer->handle = 0;
+        KB_COUNT(plane, commands_stale);
+        return;
+    }
+    reset_readings(peer->readings, KB_PEER_READINGS, handle);
+    /* A peer that never comes is lost like one that went. */
+    plane->peer_clocks[index] = (kb_peer_clock){.heard_ns = now_ns, .report_ns = INT64_MAX, .state = KB_LIVE};
+    if (index >= plane->peer_end)
+        plane->peer_end = index + 1;
+}
+
+static void remove_slot(kb_plane *plane, kb_slot *slot)
+{
+    kb_slot_set_source(plane, slot, NULL);
+    kb_slot **link = &plane->peers[slot->peer].slots;
+    while (*link && *link != slot)
+        link = &(*link)->next_of_peer;
+    if (*link)
+        *link = slot->next_of_peer;
+    slot->handle = 0;
+    kb_reading_set(&slot->readings[KB_SLOT_HANDLE], 0);
+}
+
+static void remove_track(kb_plane *plane, kb_track *track)
+{
+    kb_track_abandon(plane, track);
+    if (!track->injected) {
+        kb_track **link = &plane->peers[track->peer].tracks;
+        while (*link && *link != track)
+            link = &(*link)->next_of_peer;
+        if (*link)
+            *link = track->next_of_peer;
+    }
+    plane->track_clocks[kb_handle_index(track->handle)].state = KB_TRACK_SILENT;
+    track->handle = 0;
+    kb_reading_set(&track->readings[KB_TRACK_HANDLE], 0);
+}
+
+static void remove_peer(kb_plane *plane, kb_peer *peer)
+{
+    while (peer->slots)
+        remove_slot(plane, peer->slots);
+    while (peer->tracks)
+        remove_track(plane, peer->tracks);
+    kb_peer_unregister(plane, peer);
+    plane->peer_clocks[kb_handle_index(peer->handle)] = (kb_peer_clock){.report_ns = INT64_MAX};
+    kb_reading_set(&peer->readings[KB_PEER_HANDLE], 0);
+    plane->config.crypto.cleanse(peer, offsetof(kb_peer, readings));
+}
+
+static void add_track(kb_plane *plane, uint32_t handle, const kb_add_track *with)
+{
+    kb_peer *peer = kb_peer_at(plane, with->peer);
+    if (with->peer && !peer) {
+        KB_COUNT(plane, commands_stale);
+        return;
+    }
+    uint32_t index = kb_handle_index(handle);
+    kb_track *track = &plane->tracks[index];
+    memset(track, 0, offsetof(kb_track, readings));
+    track->handle = handle;
+    track->setup = *with;
+    track->injected = !peer;
+    if (peer) {
+        track->peer = kb_handle_index(with->peer);
+        track->next_of_peer = peer->tracks;
+        peer->tracks = track;
+        if (with->mid_id)
+            peer->mid_id = with->mid_id;
+        if (with->level_id)
+            peer->level_id = with->level_id;
+        /* What could not be routed before may be now. */
+        for (uint8_t i = 0; i < peer->stream_count; i++)
+            peer->streams[i].track = 0;
+    }
+    reset_readings(track->readings, KB_TRACK_READINGS, handle);
+    kb_reading_set(&track->readings[KB_TRACK_LEVEL], 0x7f);
+    plane->track_clocks[index] = (kb_track_clock){.state = KB_TRACK_SILENT};
+    if (index >= plane->track_end)
+        plane->track_end = index + 1;
+}
+
+static void add_slot(kb_plane *plane, uint32_t handle, const kb_add_slot *with)
+{
+    kb_peer *peer = kb_peer_at(plane, with->peer);
+    if (!peer) {
+        KB_COUNT(plane, commands_stale);
+        return;
+    }
+    uint32_t index = kb_handle_index(handle);
+    kb_slot *slot = &plane->slots[index];
+    memset(slot, 0, offsetof(kb_slot, readings));
+    slot->handle = handle;
+    slot->peer = kb_handle_index(with->peer);
+    slot->setup = *with;
+    slot->next_of_peer = peer->slots;
+    peer->slots = slot;
+    kb_remap_init(&slot->remap, with->clock_rate, with->first_sequence, with->first_timestamp);
+    reset_readings(slot->readings, KB_SLOT_READINGS, handle);
+    plane->slot_reports[index] = INT64_MAX;
+    if (index >= plane->slot_end)
+        plane->slot_end = index + 1;
+}
+
+static void set_keys(kb_peer *peer, const kb_set_keys *with)
+{
+    peer->receive = with->receive;
+    peer->transmit = with->transmit;
+    peer->tag_bytes = with->tag_bytes;
+}
+
+static void send_datagram(kb_plane *plane, const kb_peer *peer, const uint8_t *data, uint32_t bytes)
+{
+    const kb_address *to = kb_peer_egress(peer);
+    if (!to || bytes > KB_DATAGRAM_BYTES) {
+        KB_COUNT(plane, dtls_unsendable);
+        return;
+    }
+    memcpy(kb_egress_claim(plane->egress), data, bytes);
+    kb_egress_commit(plane->egress, bytes, to);
+    KB_COUNT(plane, dtls_sent);
+}
+
+static bool apply_to_peer(kb_plane *plane, const kb_command *command)
+{
+    kb_peer *peer = kb_peer_at(plane, command->handle);
+    if (!peer)
+        return false;
+    if (command->kind == KB_SET_KEYS)
+        set_keys(peer, &command->with.set_keys);
+    else if (command->kind == KB_SEND)
+        send_datagram(plane, peer, command->with.datagram.data, command->with.datagram.bytes);
+    else
+        remove_peer(plane, peer);
+    return true;
+}
+
+static bool apply_to_track(kb_plane *plane, const kb_command *command)
+{
+    kb_track *track = kb_track_at(plane, command->handle);
+    if (!track)
+        return false;
+    if (command->kind == KB_FEED_MIX)
+        track->mix_source = command->with.number;
+    else
+        remove_track(plane, track);
+    return true;
+}
+
+static bool apply_to_slot(kb_plane *plane, const kb_command *command)
+{
+    kb_slot *slot = kb_slot_at(plane, command->handle);
+    if (!slot)
+        return false;
+    if (command->kind == KB_REMOVE_SLOT) {
+        remove_slot(plane, slot);
+        return true;
+    }
+    kb_track *track = kb_track_at(plane, command->with.number);
+    kb_slot_set_source(plane, slot, track);
+    return track || command->with.number == 0;
+}
+
+void kb_command_apply(kb_plane *plane, const kb_command *command, int64_t now_ns)
+{
+    bool applied = true;
+    switch ((kb_command_kind)command->kind) {
+    case KB_ADD_PEER:
+        add_peer(plane, command->handle, &command->with.add_peer, now_ns);
+        break;
+    case KB_ADD_TRACK:
+        add_track(plane, command->handle, &command->with.add_track);
+        break;
+    case KB_ADD_SLOT:
+        add_slot(plane, command->handle, &command->with.add_slot);
+        break;
+    case KB_SET_KEYS:
+    case KB_SEND:
+    case KB_REMOVE_PEER:
+        applied = apply_to_peer(plane, command);
+        break;
+    case KB_FEED_MIX:
+    case KB_REMOVE_TRACK:
+        applied = apply_to_track(plane, command);
+        break;
+    case KB_SET_SLOT_SOURCE:
+    case KB_REMOVE_SLOT:
+        applied = apply_to_slot(plane, command);
+        break;
+    }
+    if (!applied)
+        KB_COUNT(plane, commands_stale);
+    KB_COUNT(plane, commands_applied);
+    atomic_store_explicit(&plane->applied, atomic_load_explicit(&plane->applied, memory_order_relaxed) + 1,
+                          memory_order_release);
+}
+
+void kb_commands_drain(kb_plane *plane, int64_t now_ns)
+{
+    kb_command *command;
+    while ((command = kb_ring_peek(&plane->commands)) != NULL) {
+        kb_command_apply(plane, command, now_ns);
+        if (command->kind == KB_ADD_PEER) /* the password */
+            plane->config.crypto.cleanse(command, sizeof *command);
+        kb_ring_release(&plane->commands);
+    }
+}

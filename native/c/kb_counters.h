@@ -1,0 +1,91 @@
+/* Every counter of the plane, once. One writer (the plane thread), relaxed atomics, read when scraped. */
+#ifndef KB_COUNTERS_H
+#define KB_COUNTERS_H
+
+#define KB_COUNTERS(X)                                                                                             \
+    X(datagrams_received)                                                                                          \
+    X(bytes_received)                                                                                              \
+    X(datagrams_empty)                                                                                             \
+    X(datagrams_short)                                                                                             \
+    X(datagrams_oversized)                                                                                         \
+    X(datagrams_unknown)                                                                                           \
+    X(datagrams_foreign) /* DTLS, SRTP, SRTCP from an address no authenticated check validated */                  \
+    X(datagrams_sent)                                                                                              \
+    X(bytes_sent)                                                                                                  \
+    X(sends_refused) /* the socket buffer was full */                                                              \
+    X(sends_failed)                                                                                                \
+    X(stun_requests)                                                                                               \
+    X(stun_answers)                                                                                                \
+    X(stun_malformed)                                                                                              \
+    X(stun_ignored) /* not a binding request */                                                                    \
+    X(stun_bad_fingerprint)                                                                                        \
+    X(stun_unknown_user)                                                                                           \
+    X(stun_unauthenticated)                                                                                        \
+    X(stun_replayed) /* a transaction seen from another address */                                                 \
+    X(stun_conflicts) /* the address is in use by another peer */                                                  \
+    X(stun_role_conflicts)                                                                                         \
+    X(stun_unknown_attributes)                                                                                     \
+    X(tuples_added)                                                                                                \
+    X(tuples_evicted)                                                                                              \
+    X(nominations)                                                                                                 \
+    X(dtls_received)                                                                                               \
+    X(dtls_limited)                                                                                                \
+    X(dtls_dropped) /* the ring to Python was full */                                                              \
+    X(dtls_sent)                                                                                                   \
+    X(dtls_unsendable)                                                                                             \
+    X(srtp_without_keys)                                                                                           \
+    X(rtp_malformed)                                                                                               \
+    X(rtp_received)                                                                                                \
+    X(srtp_unauthenticated)                                                                                        \
+    X(srtp_replayed)                                                                                               \
+    X(srtp_streams_refused) /* over the SSRCs a peer may have */                                                   \
+    X(rtp_unrouted)                                                                                                \
+    X(rtp_wrong_payload_type)                                                                                      \
+    X(rtp_second_stream) /* another SSRC on a track that is not silent */                                          \
+    X(rtp_bad_extensions)                                                                                          \
+    X(rtp_empty) /* padding only */                                                                                \
+    X(rtp_forwarded)                                                                                               \
+    X(rtp_late) /* from before a source change, or too close to it */                                                                  \
+    X(rtp_unsendable) /* the listener has no keys or no address yet */                                             \
+    X(protect_failed)                                                                                              \
+    X(mix_pushed)                                                                                                  \
+    X(mix_dropped) /* the ring to the mixer was full */                                                            \
+    X(mix_oversized)                                                                                               \
+    X(injected)                                                                                                    \
+    X(injected_unrouted)                                                                                           \
+    X(source_changes)                                                                                              \
+    X(rtcp_received)                                                                                               \
+    X(rtcp_malformed)                                                                                              \
+    X(srtcp_unauthenticated)                                                                                       \
+    X(srtcp_replayed)                                                                                              \
+    X(rtcp_sender_reports)                                                                                         \
+    X(rtcp_receiver_reports)                                                                                       \
+    X(rtcp_foreign_blocks) /* report blocks about an SSRC that is not ours */                                      \
+    X(rtcp_descriptions)                                                                                           \
+    X(rtcp_byes)                                                                                                   \
+    X(rtcp_nacks)                                                                                                  \
+    X(rtcp_twcc)                                                                                                   \
+    X(rtcp_plis)                                                                                                   \
+    X(rtcp_firs)                                                                                                   \
+    X(rtcp_rembs)                                                                                                  \
+    X(rtcp_unknown)                                                                                                \
+    X(sender_reports_sent)                                                                                         \
+    X(receiver_reports_sent)                                                                                       \
+    X(peers_stalled)                                                                                               \
+    X(peers_resumed)                                                                                               \
+    X(peers_lost)                                                                                                  \
+    X(tracks_started)                                                                                              \
+    X(tracks_stalled)                                                                                              \
+    X(tracks_resumed)                                                                                              \
+    X(commands_applied)                                                                                            \
+    X(commands_stale) /* for a handle that is gone */                                                              \
+    X(turns)
+
+enum kb_counter {
+#define X(name) KB_COUNT_##name,
+    KB_COUNTERS(X)
+#undef X
+        KB_COUNTER_COUNT
+};
+
+#endif

@@ -1,0 +1,159 @@
+/* Who is behind an address: ICE user fragments, validated tuples, nomination (media-plane.md §3). */
+#define _GNU_SOURCE
+#include "kb_state.h"
+
+/* Media comes over the selected pair alone, so half a second of it from elsewhere is a move. A check without
+ * USE-CANDIDATE may be a backup pair's (libwebrtc checks each about every 2.5 s): only when the old one missed one. */
+#define MOVE_BY_MEDIA_NS 500000000
+#define MOVE_BY_CHECK_NS 3000000000
+
+typedef struct ufrag_key {
+    const uint8_t *bytes;
+    size_t size;
+} ufrag_key;
+
+static bool same_ufrag(const void *owner, uint32_t value, const void *key)
+{
+    const kb_peer *peer = (const kb_peer *)owner + value;
+    const ufrag_key *ufrag = key;
+    return peer->ufrag_bytes == ufrag->size && memcmp(peer->ufrag, ufrag->bytes, ufrag->size) == 0;
+}
+
+static bool same_address(const void *owner, uint32_t value, const void *key)
+{
+    const kb_peer *peer = (const kb_peer *)owner + value / KB_PEER_TUPLES;
+    return kb_address_same(&peer->tuples[value % KB_PEER_TUPLES].address, key);
+}
+
+static uint64_t hash_address(const kb_plane *plane, const kb_address *address)
+{
+    uint8_t key[18];
+    memcpy(key, address->ip, 16);
+    memcpy(key + 16, &address->port, 2);
+    return kb_index_hash(&plane->by_address, key, sizeof key);
+}
+
+static uint32_t index_of(const kb_peer *peer)
+{
+    return kb_handle_index(peer->handle);
+}
+
+kb_peer *kb_peer_by_ufrag(kb_plane *plane, const uint8_t *ufrag, size_t bytes)
+{
+    ufrag_key key = {ufrag, bytes};
+    uint32_t found = kb_index_find(&plane->by_ufrag, kb_index_hash(&plane->by_ufrag, ufrag, bytes), same_ufrag,
+                                   plane->peers, &key);
+    return found == KB_INDEX_NONE ? NULL : &plane->peers[found];
+}
+
+kb_peer *kb_peer_by_address(kb_plane *plane, const kb_address *address, int *tuple)
+{
+    uint32_t found =
+        kb_index_find(&plane->by_address, hash_address(plane, address), same_address, plane->peers, address);
+    if (found == KB_INDEX_NONE)
+        return NULL;
+    *tuple = (int)(found % KB_PEER_TUPLES);
+    return &plane->peers[found / KB_PEER_TUPLES];
+}
+
+int kb_peer_register(kb_plane *plane, kb_peer *peer)
+{
+    if (kb_peer_by_ufrag(plane, peer->ufrag, peer->ufrag_bytes))
+        return -1;
+    return kb_index_add(&plane->by_ufrag, kb_index_hash(&plane->by_ufrag, peer->ufrag, peer->ufrag_bytes),
+                        index_of(peer));
+}
+
+static void drop_tuple(kb_plane *plane, kb_peer *peer, int tuple)
+{
+    kb_index_remove(&plane->by_address, hash_address(plane, &peer->tuples[tuple].address),
+                    index_of(peer) * KB_PEER_TUPLES + (uint32_t)tuple);
+    peer->tuples[tuple].used = false;
+    if (peer->nominated == tuple)
+        peer->nominated = -1;
+    if (peer->validated == tuple)
+        peer->validated = -1;
+}
+
+void kb_peer_unregister(kb_plane *plane, kb_peer *peer)
+{
+    for (int tuple = 0; tuple < KB_PEER_TUPLES; tuple++)
+        if (peer->tuples[tuple].used)
+            drop_tuple(plane, peer, tuple);
+    kb_index_remove(&plane->by_ufrag, kb_index_hash(&plane->by_ufrag, peer->ufrag, peer->ufrag_bytes),
+                    index_of(peer));
+}
+
+static int free_tuple(kb_plane *plane, kb_peer *peer)
+{
+    int oldest = -1;
+    for (int tuple = 0; tuple < KB_PEER_TUPLES; tuple++) {
+        if (!peer->tuples[tuple].used)
+            return tuple;
+        if (tuple != peer->nominated &&
+            (oldest < 0 || peer->tuples[tuple].heard_ns < peer->tuples[oldest].heard_ns))
+            oldest = tuple;
+    }
+    drop_tuple(plane, peer, oldest);
+    KB_COUNT(plane, tuples_evicted);
+    return oldest;
+}
+
+int kb_peer_validate(kb_plane *plane, kb_peer *peer, const kb_address *address, int64_t now_ns)
+{
+    int tuple;
+    kb_peer *owner = kb_peer_by_address(plane, address, &tuple);
+    if (owner && owner != peer) {
+        /* A port that a NAT gave away is silent. One that is not belongs to its owner, whoever signs with another
+         * password from there: the sender of a UDP packet can write any address into it. */
+        if (now_ns - owner->tuples[tuple].heard_ns < plane->config.peer_stalled_ns) {
+            KB_COUNT(plane, stun_conflicts);
+            return -1;
+        }
+        drop_tuple(plane, owner, tuple);
+        owner = NULL;
+    }
+    if (!owner) {
+        tuple = free_tuple(plane, peer);
+        if (kb_index_add(&plane->by_address, hash_address(plane, address),
+                         index_of(peer) * KB_PEER_TUPLES + (uint32_t)tuple) != 0)
+            return -1;
+        peer->tuples[tuple] = (kb_tuple){.address = *address, .used = true, .heard_ns = now_ns};
+        KB_COUNT(plane, tuples_added);
+        uint64_t count = 0;
+        for (size_t i = 0; i < KB_PEER_TUPLES; i++)
+            count += peer->tuples[i].used;
+        kb_reading_set(&peer->readings[KB_PEER_TUPLES_USED], count);
+    }
+    peer->validated = (int8_t)tuple;
+    return tuple;
+}
+
+void kb_peer_nominate(kb_plane *plane, kb_peer *peer, int tuple)
+{
+    if (peer->nominated == tuple)
+        return;
+    peer->nominated = (int8_t)tuple;
+    peer->nominations++;
+    kb_reading_set(&peer->readings[KB_PEER_NOMINATIONS], peer->nominations);
+    KB_COUNT(plane, nominations);
+    kb_states_peer(plane, peer);
+}
+
+void kb_peer_heard(kb_plane *plane, kb_peer *peer, int tuple, bool media, int64_t now_ns)
+{
+    kb_peer_clock *clock = &plane->peer_clocks[index_of(peer)];
+    peer->tuples[tuple].heard_ns = now_ns;
+    clock->heard_ns = now_ns;
+    kb_reading_set(&peer->readings[KB_PEER_LAST_HEARD_NS], (uint64_t)now_ns);
+    if (clock->state != KB_LIVE) {
+        clock->state = KB_LIVE;
+        KB_COUNT(plane, peers_resumed);
+        kb_states_peer(plane, peer);
+    }
+    if (peer->nominated >= 0 && peer->nominated != tuple) {
+        int64_t silent_ns = now_ns - peer->tuples[peer->nominated].heard_ns;
+        if (silent_ns > (media ? MOVE_BY_MEDIA_NS : MOVE_BY_CHECK_NS))
+            kb_peer_nominate(plane, peer, tuple);
+    }
+}

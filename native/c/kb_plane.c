@@ -1,0 +1,331 @@
+/* Life and loop of the plane. */
+#define _GNU_SOURCE
+#include "kb_state.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <time.h>
+
+#define COMMAND_SLOTS 1024u
+#define TIMER_NS 20000000
+#define IDLE_MS 20
+/* Batches read before the rest of the turn gets its share: ≈ 0.4 ms of packets. */
+#define BATCHES_PER_TURN 4
+/* One byte more than a datagram may have, 8-byte aligned: the kernel then says MSG_TRUNC. */
+#define RECEIVE_BYTES 1504u
+#define SECONDS_1900_TO_1970 2208988800ll
+#define FIFO_PRIORITY 10
+
+enum { SCHEDULING_STOPPED, SCHEDULING_NORMAL, SCHEDULING_FIFO };
+
+static int64_t read_clock(clockid_t id)
+{
+    struct timespec now;
+    clock_gettime(id, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+int64_t kb_plane_now_ns(const kb_plane *plane)
+{
+    int64_t fixed = atomic_load_explicit(&plane->fixed_now_ns, memory_order_relaxed);
+    return fixed ? fixed : read_clock(CLOCK_MONOTONIC);
+}
+
+void kb_plane_set_clock(kb_plane *plane, int64_t now_ns)
+{
+    atomic_store_explicit(&plane->fixed_now_ns, now_ns, memory_order_relaxed);
+}
+
+static int watch(kb_plane *plane, int fd, uint32_t events)
+{
+    struct epoll_event event = {.events = events, .data.fd = fd};
+    return epoll_ctl(plane->epoll_fd, EPOLL_CTL_ADD, fd, &event);
+}
+
+static int open_descriptors(kb_plane *plane)
+{
+    plane->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    plane->command_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    plane->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (plane->epoll_fd < 0 || plane->command_fd < 0 || plane->event_fd < 0)
+        return -1;
+    /* Edge-triggered counters need no read to be heard again. */
+    return watch(plane, plane->fd, EPOLLIN) || watch(plane, plane->command_fd, EPOLLIN | EPOLLET) ||
+                   watch(plane, plane->bus->wake_fd, EPOLLIN | EPOLLET)
+               ? -1
+               : 0;
+}
+
+static int make_receive_buffers(kb_plane *plane)
+{
+    size_t each = sizeof(struct mmsghdr) + sizeof(struct iovec) + sizeof(struct sockaddr_in);
+    plane->messages = calloc(KB_RECEIVE_BATCH, each);
+    plane->receive_buffers = aligned_alloc(64, (size_t)KB_RECEIVE_BATCH * RECEIVE_BYTES);
+    if (!plane->messages || !plane->receive_buffers)
+        return -1;
+    struct iovec *vectors = (struct iovec *)(plane->messages + KB_RECEIVE_BATCH);
+    struct sockaddr_in *addresses = (struct sockaddr_in *)(vectors + KB_RECEIVE_BATCH);
+    for (size_t i = 0; i < KB_RECEIVE_BATCH; i++) {
+        vectors[i].iov_base = plane->receive_buffers + i * RECEIVE_BYTES;
+        vectors[i].iov_len = KB_DATAGRAM_BYTES;
+        struct msghdr *header = &plane->messages[i].msg_hdr;
+        header->msg_iov = &vectors[i];
+        header->msg_iovlen = 1;
+        header->msg_name = &addresses[i];
+        header->msg_namelen = sizeof addresses[i];
+    }
+    return 0;
+}
+
+static int make_tables(kb_plane *plane)
+{
+    const kb_plane_config *config = &plane->config;
+    plane->peers = calloc(config->max_peers, sizeof *plane->peers);
+    plane->tracks = calloc(config->max_tracks, sizeof *plane->tracks);
+    plane->slots = calloc(config->max_slots, sizeof *plane->slots);
+    plane->peer_clocks = calloc(config->max_peers, sizeof *plane->peer_clocks);
+    plane->track_clocks = calloc(config->max_tracks, sizeof *plane->track_clocks);
+    plane->slot_reports = calloc(config->max_slots, sizeof *plane->slot_reports);
+    if (!plane->peers || !plane->tracks || !plane->slots || !plane->peer_clocks || !plane->track_clocks ||
+        !plane->slot_reports)
+        return -1;
+    for (uint32_t i = 0; i < config->max_peers; i++)
+        plane->peer_clocks[i].report_ns = INT64_MAX;
+    for (uint32_t i = 0; i < config->max_slots; i++)
+        plane->slot_reports[i] = INT64_MAX;
+    return kb_index_init(&plane->by_address, config->max_peers * KB_PEER_TUPLES, config->seed) ||
+                   kb_index_init(&plane->by_ufrag, config->max_peers, ~config->seed)
+               ? -1
+               : 0;
+}
+
+kb_plane *kb_plane_new(int fd, kb_bus *bus, const kb_plane_config *config)
+{
+    kb_plane *plane = aligned_alloc(64, (sizeof *plane + 63u) & ~(size_t)63u);
+    if (!plane)
+        return NULL;
+    memset(plane, 0, sizeof *plane);
+    plane->config = *config;
+    plane->fd = fd;
+    plane->bus = bus;
+    plane->epoll_fd = plane->command_fd = plane->event_fd = -1;
+    plane->ntp_offset_ns =
+        read_clock(CLOCK_REALTIME) - read_clock(CLOCK_MONOTONIC) + SECONDS_1900_TO_1970 * 1000000000;
+    int written = snprintf(plane->cname, sizeof plane->cname, "kabina-%08x", (unsigned)(config->seed >> 32));
+    plane->cname_bytes = written > 0 ? (size_t)written : 0;
+    plane->egress = kb_egress_new(fd);
+    if (!plane->egress || kb_ring_init(&plane->commands, COMMAND_SLOTS, sizeof(kb_command)) ||
+        kb_states_init(plane) || make_tables(plane) || make_receive_buffers(plane) || open_descriptors(plane)) {
+        plane->fd = -1; /* the caller keeps what it gave */
+        kb_plane_free(plane);
+        return NULL;
+    }
+    return plane;
+}
+
+static void close_descriptor(int fd)
+{
+    if (fd >= 0)
+        close(fd);
+}
+
+void kb_plane_free(kb_plane *plane)
+{
+    if (plane->peers)
+        explicit_bzero(plane->peers, plane->config.max_peers * sizeof *plane->peers);
+    close_descriptor(plane->epoll_fd);
+    close_descriptor(plane->command_fd);
+    close_descriptor(plane->event_fd);
+    close_descriptor(plane->fd);
+    kb_egress_free(plane->egress);
+    kb_ring_free(&plane->commands);
+    kb_states_free(plane);
+    kb_index_free(&plane->by_address);
+    kb_index_free(&plane->by_ufrag);
+    free(plane->peers);
+    free(plane->tracks);
+    free(plane->slots);
+    free(plane->peer_clocks);
+    free(plane->track_clocks);
+    free(plane->slot_reports);
+    free(plane->messages);
+    free(plane->receive_buffers);
+    free(plane);
+}
+
+static void tell(int fd)
+{
+    uint64_t one = 1;
+    /* It fails only when the counter is full, and then it is readable anyway. */
+    ssize_t written = write(fd, &one, sizeof one);
+    (void)written;
+}
+
+static void copy_totals(kb_plane *plane)
+{
+    const kb_egress_totals *totals = kb_egress_read(plane->egress);
+    kb_reading_set(&plane->counters[KB_COUNT_datagrams_sent], totals->packets);
+    kb_reading_set(&plane->counters[KB_COUNT_bytes_sent], totals->bytes);
+    kb_reading_set(&plane->counters[KB_COUNT_sends_refused], totals->refused);
+    kb_reading_set(&plane->counters[KB_COUNT_sends_failed], totals->failed);
+}
+
+void kb_plane_turn(kb_plane *plane, int timeout_ms)
+{
+    struct epoll_event events[3];
+    epoll_wait(plane->epoll_fd, events, 3, plane->injected_left || plane->reports_now ? 0 : timeout_ms);
+    int64_t now_ns = kb_plane_now_ns(plane);
+    kb_commands_drain(plane, now_ns);
+    for (int batch = 0; batch < BATCHES_PER_TURN; batch++) {
+        if (kb_ingress_poll(plane, now_ns) < KB_RECEIVE_BATCH)
+            break;
+        now_ns = kb_plane_now_ns(plane);
+    }
+    plane->injected_left = kb_forward_injected(plane, now_ns);
+    bool timers = now_ns >= plane->timers_ns;
+    if (timers) {
+        kb_timers_run(plane, now_ns);
+        plane->timers_ns = now_ns + TIMER_NS;
+    }
+    if (timers || plane->reports_now)
+        kb_reports_send(plane, now_ns);
+    kb_egress_flush(plane->egress);
+    copy_totals(plane);
+    KB_COUNT(plane, turns);
+    if (plane->wake_python) {
+        plane->wake_python = false;
+        tell(plane->event_fd);
+    }
+}
+
+static void *run(void *argument)
+{
+    kb_plane *plane = argument;
+    pthread_setname_np(pthread_self(), "kabina-plane");
+    struct sched_param priority = {.sched_priority = FIFO_PRIORITY};
+    int refused = pthread_setschedparam(pthread_self(), SCHED_FIFO, &priority);
+    atomic_store(&plane->scheduling, refused ? SCHEDULING_NORMAL : SCHEDULING_FIFO);
+    while (!atomic_load_explicit(&plane->quit, memory_order_acquire))
+        kb_plane_turn(plane, IDLE_MS);
+    return NULL;
+}
+
+int kb_plane_start(kb_plane *plane)
+{
+    if (atomic_load(&plane->running) || atomic_load(&plane->quit))
+        return EALREADY;
+    /* Signals are Python's main thread's. */
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    atomic_store(&plane->running, true);
+    int status = pthread_create(&plane->thread, NULL, run, plane);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (status != 0)
+        atomic_store(&plane->running, false);
+    return status;
+}
+
+void kb_plane_stop(kb_plane *plane)
+{
+    if (!atomic_load(&plane->running))
+        return;
+    atomic_store_explicit(&plane->quit, true, memory_order_release);
+    tell(plane->command_fd);
+    pthread_join(plane->thread, NULL);
+    atomic_store(&plane->scheduling, SCHEDULING_STOPPED);
+    atomic_store(&plane->running, false);
+    kb_commands_drain(plane, kb_plane_now_ns(plane));
+    kb_egress_flush(plane->egress);
+}
+
+uint64_t kb_plane_submit(kb_plane *plane, const kb_command *command)
+{
+    if (!atomic_load_explicit(&plane->running, memory_order_acquire)) {
+        kb_command_apply(plane, command, kb_plane_now_ns(plane));
+        kb_egress_flush(plane->egress);
+        return ++plane->submitted;
+    }
+    kb_command *slot = kb_ring_claim(&plane->commands);
+    if (!slot)
+        return 0;
+    *slot = *command;
+    kb_ring_publish(&plane->commands);
+    tell(plane->command_fd);
+    return ++plane->submitted;
+}
+
+uint64_t kb_plane_applied(const kb_plane *plane)
+{
+    return atomic_load_explicit(&plane->applied, memory_order_acquire);
+}
+
+int kb_plane_event_fd(const kb_plane *plane)
+{
+    return plane->event_fd;
+}
+
+void kb_plane_acknowledge(kb_plane *plane)
+{
+    uint64_t count;
+    ssize_t got = read(plane->event_fd, &count, sizeof count);
+    (void)got; /* empty is fine: poll may be called at any time */
+}
+
+uint64_t kb_plane_counter(const kb_plane *plane, enum kb_counter counter)
+{
+    return atomic_load_explicit(&plane->counters[counter], memory_order_relaxed);
+}
+
+const char *kb_counter_name(enum kb_counter counter)
+{
+    static const char *const names[] = {
+#define X(name) #name,
+        KB_COUNTERS(X)
+#undef X
+    };
+    return names[counter];
+}
+
+const char *kb_plane_scheduling(const kb_plane *plane)
+{
+    static const char *const names[] = {"stopped", "normal", "fifo"};
+    return names[atomic_load(&plane->scheduling)];
+}
+
+int64_t kb_plane_cpu_ns(kb_plane *plane)
+{
+    clockid_t id;
+    if (!atomic_load(&plane->running) || pthread_getcpuclockid(plane->thread, &id) != 0)
+        return 0;
+    return read_clock(id);
+}
+
+static uint64_t read_one(const kb_reading *readings, uint32_t handle, int reading)
+{
+    /* Handle 0 is nobody's; another handle means that the command is still on its way, or the entity gone. */
+    if (!handle || atomic_load_explicit(&readings[0], memory_order_relaxed) != handle)
+        return 0;
+    return atomic_load_explicit(&readings[reading], memory_order_relaxed);
+}
+
+uint64_t kb_plane_peer_reading(const kb_plane *plane, uint32_t handle, enum kb_peer_reading reading)
+{
+    uint32_t index = kb_handle_index(handle);
+    return index < plane->config.max_peers ? read_one(plane->peers[index].readings, handle, reading) : 0;
+}
+
+uint64_t kb_plane_track_reading(const kb_plane *plane, uint32_t handle, enum kb_track_reading reading)
+{
+    uint32_t index = kb_handle_index(handle);
+    return index < plane->config.max_tracks ? read_one(plane->tracks[index].readings, handle, reading) : 0;
+}
+
+uint64_t kb_plane_slot_reading(const kb_plane *plane, uint32_t handle, enum kb_slot_reading reading)
+{
+    uint32_t index = kb_handle_index(handle);
+    return index < plane->config.max_slots ? read_one(plane->slots[index].readings, handle, reading) : 0;
+}

@@ -1,0 +1,204 @@
+/* The media plane: one UDP port for all peers, one thread, no Python (media-plane.md).
+ *
+ * Two threads meet here. The control thread (Python) calls everything below except where said; what it wants done goes
+ * down as commands, what happened comes up as events. The plane's own thread calls `kb_plane_turn` for ever.
+ * Handles are generation << 16 | index, never 0, and given out by the control side; a stale one costs a counter.
+ */
+#ifndef KB_PLANE_H
+#define KB_PLANE_H
+
+#include "kb_bus.h"
+#include "kb_counters.h"
+#include "kb_rtcp.h"
+#include "kb_rtp.h"
+#include "kb_srtp_table.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define KB_UFRAG_BYTES 64
+#define KB_PASSWORD_BYTES 128
+#define KB_TRACK_SSRCS 8
+#define KB_TRACK_PAYLOAD_TYPES 16
+#define KB_DATAGRAM_BYTES 1500
+
+typedef struct kb_plane kb_plane;
+
+typedef struct kb_plane_config {
+    uint32_t max_peers; /* each ≤ 65535 */
+    uint32_t max_tracks;
+    uint32_t max_slots;
+    int64_t peer_stalled_ns;
+    int64_t peer_lost_ns;
+    int64_t track_stalled_ns;
+    uint64_t seed; /* random: hash seed and NTP-independent ids */
+    kb_crypto crypto;
+    kb_srtp_table srtp;
+} kb_plane_config;
+
+typedef enum kb_command_kind {
+    KB_ADD_PEER = 1,
+    KB_SET_KEYS,
+    KB_SEND,
+    KB_REMOVE_PEER,
+    KB_ADD_TRACK,
+    KB_REMOVE_TRACK,
+    KB_FEED_MIX,
+    KB_ADD_SLOT,
+    KB_SET_SLOT_SOURCE,
+    KB_REMOVE_SLOT,
+} kb_command_kind;
+
+typedef struct kb_add_peer {
+    uint32_t rtcp_ssrc; /* names us in receiver reports */
+    uint16_t ufrag_bytes;
+    uint16_t password_bytes;
+    uint8_t ufrag[KB_UFRAG_BYTES];
+    uint8_t password[KB_PASSWORD_BYTES];
+} kb_add_peer;
+
+typedef struct kb_set_keys {
+    void *receive; /* libsrtp contexts; the control side destroys them after the peer's removal is applied */
+    void *transmit;
+    uint8_t tag_bytes;
+} kb_set_keys;
+
+typedef struct kb_add_track {
+    uint32_t peer; /* 0 = injected: filled from the bus */
+    uint32_t clock_rate;
+    uint32_t ssrcs[KB_TRACK_SSRCS];
+    uint8_t ssrc_count;
+    uint8_t payload_type_count; /* 0 = any */
+    uint8_t payload_types[KB_TRACK_PAYLOAD_TYPES];
+    uint8_t mid_id;
+    uint8_t level_id;
+    uint8_t mid_bytes;
+    uint8_t mid[KB_MID_BYTES];
+} kb_add_track;
+
+typedef struct kb_add_slot {
+    uint32_t peer;
+    uint32_t ssrc;
+    uint32_t clock_rate;
+    uint32_t first_timestamp;
+    uint16_t first_sequence;
+    uint8_t payload_type;
+    uint8_t mid_id;
+    uint8_t level_id;
+    uint8_t mid_bytes;
+    uint8_t cname_bytes;
+    uint8_t mid[KB_MID_BYTES];
+    char cname[KB_CNAME_BYTES];
+} kb_add_slot;
+
+typedef struct kb_command {
+    uint32_t kind;
+    uint32_t handle;
+    union {
+        kb_add_peer add_peer;
+        kb_set_keys set_keys;
+        kb_add_track add_track;
+        kb_add_slot add_slot;
+        uint32_t number; /* KB_FEED_MIX: the source, 0 = none. KB_SET_SLOT_SOURCE: the track, 0 = none */
+        struct {
+            uint32_t bytes;
+            uint8_t data[KB_DATAGRAM_BYTES];
+        } datagram;
+    } with;
+} kb_command;
+
+typedef enum kb_event_kind {
+    KB_DTLS_RECEIVED = 1,
+    KB_NOMINATED,
+    KB_PEER_STALLED,
+    KB_PEER_RESUMED,
+    KB_PEER_LOST,
+    KB_TRACK_STARTED,
+    KB_TRACK_STALLED,
+    KB_TRACK_RESUMED,
+} kb_event_kind;
+
+typedef struct kb_event {
+    uint32_t kind;
+    uint32_t handle;
+    uint32_t bytes; /* of `data`, KB_DTLS_RECEIVED only */
+    uint8_t data[KB_DATAGRAM_BYTES];
+} kb_event;
+
+/* `fd` is a bound, non-blocking UDP socket, owned by the plane from now on. NULL without memory or descriptors. */
+kb_plane *kb_plane_new(int fd, kb_bus *bus, const kb_plane_config *config);
+/* After stop. */
+void kb_plane_free(kb_plane *plane);
+/* Returns 0 or an errno. */
+int kb_plane_start(kb_plane *plane);
+/* Ends the thread; it looks at least every 20 ms. Idempotent. Without the GIL. */
+void kb_plane_stop(kb_plane *plane);
+/* One turn of the loop: waits up to `timeout_ms`, then does all that is due. The plane thread's, or, while there is
+ * none, the control thread's: tests turn by hand. */
+void kb_plane_turn(kb_plane *plane, int timeout_ms);
+/* Fixes the time that turns see (CLOCK_MONOTONIC, ns), for tests without a thread; 0 gives the real clock back. */
+void kb_plane_set_clock(kb_plane *plane, int64_t now_ns);
+
+/* Copies the command down, or applies it at once while no thread runs. Returns its number, or 0 when the ring is full. */
+uint64_t kb_plane_submit(kb_plane *plane, const kb_command *command);
+/* Every command up to this number has been applied: what it took away may be freed. */
+uint64_t kb_plane_applied(const kb_plane *plane);
+/* Readable when `kb_plane_poll` has something. */
+int kb_plane_event_fd(const kb_plane *plane);
+/* Clears the descriptor; call before polling. */
+void kb_plane_acknowledge(kb_plane *plane);
+/* Takes the next event; false when there is none. States are never lost, DTLS datagrams may be. */
+bool kb_plane_poll(kb_plane *plane, kb_event *event);
+
+uint64_t kb_plane_counter(const kb_plane *plane, enum kb_counter counter);
+const char *kb_counter_name(enum kb_counter counter);
+/* "fifo" or "normal" once started, else "stopped". */
+const char *kb_plane_scheduling(const kb_plane *plane);
+/* CPU time of the plane thread, 0 when there is none. */
+int64_t kb_plane_cpu_ns(kb_plane *plane);
+int64_t kb_plane_now_ns(const kb_plane *plane);
+
+/* Readings of one peer, track or slot, from any thread; 0 while the handle is not applied yet, or gone. */
+enum kb_peer_reading {
+    KB_PEER_HANDLE,
+    KB_PEER_PACKETS_RECEIVED,
+    KB_PEER_BYTES_RECEIVED,
+    KB_PEER_PACKETS_SENT,
+    KB_PEER_BYTES_SENT,
+    KB_PEER_UNAUTHENTICATED,
+    KB_PEER_LAST_HEARD_NS, /* 0 = never */
+    KB_PEER_TUPLES_USED,
+    KB_PEER_NOMINATIONS,
+    KB_PEER_STREAMS_USED,
+    KB_PEER_READINGS,
+};
+enum kb_track_reading {
+    KB_TRACK_HANDLE,
+    KB_TRACK_PACKETS,
+    KB_TRACK_BYTES,
+    KB_TRACK_LAST_NS, /* 0 = never */
+    KB_TRACK_SSRC,
+    KB_TRACK_LOST, /* as int64 */
+    KB_TRACK_JITTER_TICKS,
+    KB_TRACK_LEVEL, /* RFC 6464 octet; 0x7f = unknown or silent */
+    KB_TRACK_READINGS,
+};
+enum kb_slot_reading {
+    KB_SLOT_HANDLE,
+    KB_SLOT_PACKETS,
+    KB_SLOT_BYTES,
+    KB_SLOT_LAST_NS, /* 0 = never */
+    KB_SLOT_SOURCE,  /* the track that is heard now, 0 = none */
+    KB_SLOT_SOURCE_CHANGES,
+    KB_SLOT_FRACTION_LOST, /* of the listener's last report, 1/256 */
+    KB_SLOT_LOST,          /* as int64 */
+    KB_SLOT_JITTER_TICKS,
+    KB_SLOT_RTT_NS, /* 0 = unknown */
+    KB_SLOT_REPORTED_NS, /* 0 = never */
+    KB_SLOT_READINGS,
+};
+uint64_t kb_plane_peer_reading(const kb_plane *plane, uint32_t handle, enum kb_peer_reading reading);
+uint64_t kb_plane_track_reading(const kb_plane *plane, uint32_t handle, enum kb_track_reading reading);
+uint64_t kb_plane_slot_reading(const kb_plane *plane, uint32_t handle, enum kb_slot_reading reading);
+
+#endif

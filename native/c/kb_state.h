@@ -1,0 +1,303 @@
+/* The plane's inside, shared by its C files only. Everything here belongs to the plane thread, except the rings and
+ * what is _Atomic. */
+#ifndef KB_STATE_H
+#define KB_STATE_H
+
+#ifndef _GNU_SOURCE
+#error "struct mmsghdr: define _GNU_SOURCE before the first include"
+#endif
+
+#include "kb_egress.h"
+#include "kb_index.h"
+#include "kb_plane.h"
+#include "kb_reception.h"
+#include "kb_remap.h"
+
+#include <pthread.h>
+#include <sys/socket.h>
+
+#define KB_PEER_TUPLES 8
+#define KB_PEER_STREAMS 32
+#define KB_PEER_TRANSACTIONS 64
+#define KB_RECEIVE_BATCH 64
+
+typedef _Atomic uint64_t kb_reading; /* one writer, relaxed */
+
+typedef struct kb_tuple {
+    kb_address address;
+    bool used;
+    int64_t heard_ns; /* the last authenticated datagram */
+} kb_tuple;
+
+typedef struct kb_rx_stream {
+    uint32_t ssrc;
+    uint32_t track; /* handle, 0 = not routed */
+    bool sends_rtp; /* not only reports */
+    int64_t last_ns;
+    kb_reception reception;
+    uint32_t reported; /* packets in `reception` at our last report */
+    uint32_t last_sr;  /* middle 32 bits of its NTP time, for our next report */
+    int64_t last_sr_ns;
+} kb_rx_stream;
+
+typedef struct kb_transaction {
+    uint64_t id_hash;
+    kb_address from;
+} kb_transaction;
+
+typedef struct kb_track kb_track;
+typedef struct kb_slot kb_slot;
+
+typedef struct kb_peer {
+    uint32_t handle; /* 0 = free */
+    uint32_t rtcp_ssrc;
+    uint16_t ufrag_bytes;
+    uint16_t password_bytes;
+    uint8_t ufrag[KB_UFRAG_BYTES];
+    uint8_t password[KB_PASSWORD_BYTES];
+    kb_tuple tuples[KB_PEER_TUPLES];
+    int8_t nominated; /* tuple index, −1 = none */
+    int8_t validated; /* the latest checked tuple, −1 = none */
+    uint8_t tag_bytes;
+    uint8_t mid_id; /* BUNDLE: one id per extension for all tracks (RFC 8843 §9) */
+    uint8_t level_id;
+    uint8_t stream_count;
+    uint8_t last_stream;
+    void *receive;
+    void *transmit;
+    int64_t dtls_credit_ns; /* token bucket: a datagram costs 5 ms, 2 s at most are saved */
+    int64_t dtls_at_ns;
+    kb_rx_stream streams[KB_PEER_STREAMS];
+    kb_transaction transactions[KB_PEER_TRANSACTIONS];
+    uint32_t transaction_count;
+    kb_track *tracks;
+    kb_slot *slots;
+    uint16_t nominations;
+    kb_reading readings[KB_PEER_READINGS];
+} kb_peer;
+
+struct kb_track {
+    uint32_t handle; /* 0 = free */
+    uint32_t peer;   /* index; meaningless when injected */
+    bool injected;
+    kb_add_track setup;
+    uint32_t mix_source;
+    uint32_t ssrc; /* the stream that is heard now */
+    bool has_ssrc;
+    uint16_t injected_sequence;
+    int64_t last_ns;
+    /* Server time of an RTP timestamp: the quickest arrival seen, let go slowly so that it follows drift. */
+    bool anchored;
+    uint32_t anchor_timestamp;
+    int64_t anchor_ns;
+    /* The publisher's own report, for the issues that sync video to it. */
+    uint64_t sr_ntp;
+    uint32_t sr_timestamp;
+    int64_t sr_at_ns;
+    kb_slot *listeners, *last_listener; /* constant order = constant delay */
+    kb_slot *waiting;                   /* slots that change to this track with its next packet */
+    kb_track *next_of_peer;
+    kb_reading readings[KB_TRACK_READINGS];
+};
+
+struct kb_slot {
+    uint32_t handle; /* 0 = free */
+    uint32_t peer;   /* index */
+    kb_add_slot setup;
+    kb_remap remap;
+    kb_track *source;  /* heard now */
+    kb_track *pending; /* wanted next */
+    kb_slot *next, *previous;                 /* in source->listeners */
+    kb_slot *next_waiting, *previous_waiting; /* in pending->waiting */
+    kb_slot *next_of_peer;
+    uint32_t packets; /* the report's own counts, modulo 2^32 */
+    uint32_t octets;
+    kb_reading readings[KB_SLOT_READINGS];
+};
+
+enum { KB_LIVE, KB_STALLED, KB_LOST };
+enum { KB_TRACK_SILENT, KB_TRACK_RUNNING, KB_TRACK_QUIET };
+
+/* Timers scan these dense arrays instead of the large structures: 4096 peers are one pass of 100 kB. */
+typedef struct kb_peer_clock {
+    int64_t heard_ns; /* 0 = no peer here */
+    int64_t report_ns; /* next receiver report, INT64_MAX = none due */
+    int32_t state;
+} kb_peer_clock;
+
+typedef struct kb_track_clock {
+    int64_t last_ns; /* 0 = nothing to watch */
+    int32_t state;
+} kb_track_clock;
+
+/* What went up last, per peer or track: consumer's. */
+typedef struct kb_reported {
+    uint32_t handle;
+    uint16_t nominations;
+    uint8_t state;
+} kb_reported;
+
+/* States on their way up: a word per entity, and its number in a ring at most once, so the ring never overflows. */
+typedef struct kb_states {
+    _Atomic uint64_t *words; /* handle << 32 | nominations << 8 | state; peers first, then tracks */
+    _Atomic uint8_t *queued;
+    kb_reported *reported;
+    kb_ring dirty;
+    uint32_t reading; /* consumer: the entity whose differences are being given out, UINT32_MAX = none */
+} kb_states;
+
+struct kb_plane {
+    kb_plane_config config;
+    int fd, epoll_fd, command_fd, event_fd;
+    kb_bus *bus;
+    kb_egress *egress;
+    kb_ring commands;
+    kb_ring datagrams;
+    kb_states states;
+    bool wake_python;
+    uint64_t submitted; /* control thread's */
+    _Atomic uint64_t applied;
+    _Atomic bool running; /* a thread owns the state */
+    _Atomic bool quit;
+    _Atomic int scheduling;
+    pthread_t thread;
+    _Atomic int64_t fixed_now_ns;
+    int64_t ntp_offset_ns; /* CLOCK_REALTIME − CLOCK_MONOTONIC once, plus 1900 → 1970: one clock for all reports */
+    int64_t timers_ns;
+    bool injected_left; /* the ring from the mixer was not emptied in the last turn */
+    bool reports_now;   /* a report is due before the next timer: a re-base, or the budget of a turn was spent */
+    char cname[KB_CNAME_BYTES];
+    size_t cname_bytes;
+
+    kb_peer *peers;
+    kb_track *tracks;
+    kb_slot *slots;
+    kb_peer_clock *peer_clocks;
+    kb_track_clock *track_clocks;
+    int64_t *slot_reports; /* next sender report per slot, INT64_MAX = none */
+    uint32_t peer_end, track_end, slot_end; /* one past the highest index in use */
+    uint32_t slot_report_from;
+    kb_index by_address; /* value = peer index × KB_PEER_TUPLES + tuple */
+    kb_index by_ufrag;   /* value = peer index */
+
+    struct mmsghdr *messages; /* KB_RECEIVE_BATCH */
+    uint8_t *receive_buffers;
+    kb_reading counters[KB_COUNTER_COUNT];
+};
+
+static inline void kb_reading_add(kb_reading *reading, uint64_t amount)
+{
+    atomic_store_explicit(reading, atomic_load_explicit(reading, memory_order_relaxed) + amount, memory_order_relaxed);
+}
+
+static inline void kb_reading_set(kb_reading *reading, uint64_t value)
+{
+    atomic_store_explicit(reading, value, memory_order_relaxed);
+}
+
+#define KB_COUNT(plane, name) kb_reading_add(&(plane)->counters[KB_COUNT_##name], 1)
+
+static inline uint32_t kb_handle_index(uint32_t handle)
+{
+    return handle & 0xffff;
+}
+
+/* The entity with exactly this handle, or NULL. */
+static inline kb_peer *kb_peer_at(kb_plane *plane, uint32_t handle)
+{
+    uint32_t index = kb_handle_index(handle);
+    return handle && index < plane->config.max_peers && plane->peers[index].handle == handle ? &plane->peers[index]
+                                                                                              : NULL;
+}
+
+static inline kb_track *kb_track_at(kb_plane *plane, uint32_t handle)
+{
+    uint32_t index = kb_handle_index(handle);
+    return handle && index < plane->config.max_tracks && plane->tracks[index].handle == handle
+               ? &plane->tracks[index]
+               : NULL;
+}
+
+static inline kb_slot *kb_slot_at(kb_plane *plane, uint32_t handle)
+{
+    uint32_t index = kb_handle_index(handle);
+    return handle && index < plane->config.max_slots && plane->slots[index].handle == handle ? &plane->slots[index]
+                                                                                              : NULL;
+}
+
+/* Where datagrams to the peer go: the nominated tuple, else the last one a check validated, else NULL. */
+static inline const kb_address *kb_peer_egress(const kb_peer *peer)
+{
+    int at = peer->nominated >= 0 ? peer->nominated : peer->validated;
+    return at >= 0 ? &peer->tuples[at].address : NULL;
+}
+
+/* 32.32 NTP time of a CLOCK_MONOTONIC time. */
+static inline uint64_t kb_ntp(const kb_plane *plane, int64_t now_ns)
+{
+    uint64_t ns = (uint64_t)(now_ns + plane->ntp_offset_ns);
+    return ns / 1000000000u << 32 | ((ns % 1000000000u) << 32) / 1000000000u;
+}
+
+/* kb_commands.c */
+void kb_commands_drain(kb_plane *plane, int64_t now_ns);
+void kb_command_apply(kb_plane *plane, const kb_command *command, int64_t now_ns);
+
+/* kb_ingress.c: reads up to one batch from the socket; returns how many datagrams there were. */
+int kb_ingress_poll(kb_plane *plane, int64_t now_ns);
+
+/* kb_peers.c */
+kb_peer *kb_peer_by_ufrag(kb_plane *plane, const uint8_t *ufrag, size_t bytes);
+/* The peer and its tuple at this address, or NULL. */
+kb_peer *kb_peer_by_address(kb_plane *plane, const kb_address *address, int *tuple);
+int kb_peer_register(kb_plane *plane, kb_peer *peer);
+void kb_peer_unregister(kb_plane *plane, kb_peer *peer);
+/* The tuple at the address, made when there is none; −1 when the address is another live peer's. */
+int kb_peer_validate(kb_plane *plane, kb_peer *peer, const kb_address *address, int64_t now_ns);
+/* An authenticated datagram came over the tuple: the peer lives, and egress may follow it. */
+void kb_peer_heard(kb_plane *plane, kb_peer *peer, int tuple, bool media, int64_t now_ns);
+void kb_peer_nominate(kb_plane *plane, kb_peer *peer, int tuple);
+
+/* kb_stun_server.c */
+void kb_stun_serve(kb_plane *plane, uint8_t *data, size_t size, const kb_address *from, int64_t now_ns);
+
+/* kb_receive.c */
+void kb_receive_rtp(kb_plane *plane, kb_peer *peer, int tuple, uint8_t *data, size_t size, int64_t now_ns);
+/* Whether a datagram of this SSRC may be tried: libsrtp makes a stream for every SSRC it authenticates, so the table
+ * must have room before. An SSRC silent for 30 s gives way, only when its room is needed. */
+bool kb_receive_may(kb_plane *plane, kb_peer *peer, uint32_t ssrc, int64_t now_ns);
+/* After authentication: the table's entry, made when new. Call only after `kb_receive_may`. */
+kb_rx_stream *kb_receive_stream(kb_plane *plane, kb_peer *peer, uint32_t ssrc, int64_t now_ns);
+
+/* kb_feedback.c */
+void kb_receive_rtcp(kb_plane *plane, kb_peer *peer, int tuple, uint8_t *data, size_t size, int64_t now_ns);
+/* Sender and receiver reports that are due, within a budget per turn. */
+void kb_reports_send(kb_plane *plane, int64_t now_ns);
+
+/* kb_forward.c */
+typedef struct kb_media {
+    const uint8_t *payload;
+    size_t bytes;
+    kb_remap_in rtp;
+    bool marker;
+    bool has_level;
+    uint8_t level;
+} kb_media;
+void kb_forward(kb_plane *plane, kb_track *track, const kb_media *media, int64_t now_ns);
+/* Reads the mixer's packets until the ring is empty or enough was sent for one turn; true when some are left. */
+bool kb_forward_injected(kb_plane *plane, int64_t now_ns);
+void kb_slot_set_source(kb_plane *plane, kb_slot *slot, kb_track *track);
+/* Takes the track out of every slot. */
+void kb_track_abandon(kb_plane *plane, kb_track *track);
+
+/* kb_states.c */
+int kb_states_init(kb_plane *plane);
+void kb_states_free(kb_plane *plane);
+void kb_states_peer(kb_plane *plane, const kb_peer *peer);
+void kb_states_track(kb_plane *plane, const kb_track *track);
+void kb_states_datagram(kb_plane *plane, const kb_peer *peer, const uint8_t *data, size_t size);
+
+/* kb_timers.c */
+void kb_timers_run(kb_plane *plane, int64_t now_ns);
+
+#endif

@@ -1,0 +1,85 @@
+/* Answers ICE connectivity checks. Nothing happens, and nothing is answered, before MESSAGE-INTEGRITY holds. */
+#define _GNU_SOURCE
+#include "kb_state.h"
+#include "kb_stun.h"
+
+static kb_peer *peer_of(kb_plane *plane, const kb_stun_message *message)
+{
+    /* USERNAME is "ours:theirs" (RFC 8445 §7.2.2). */
+    const uint8_t *colon = message->username ? memchr(message->username, ':', message->username_bytes) : NULL;
+    return colon ? kb_peer_by_ufrag(plane, message->username, (size_t)(colon - message->username)) : NULL;
+}
+
+/* A check recorded and sent again from elsewhere is signed too. Its transaction is known under another address, and
+ * moving the media there is what an attacker wants. */
+static bool is_replay(kb_plane *plane, kb_peer *peer, const uint8_t *transaction, const kb_address *from)
+{
+    uint64_t id = kb_index_hash(&plane->by_ufrag, transaction, 12);
+    uint32_t known = peer->transaction_count < KB_PEER_TRANSACTIONS ? peer->transaction_count : KB_PEER_TRANSACTIONS;
+    for (uint32_t i = 0; i < known; i++)
+        if (peer->transactions[i].id_hash == id)
+            return !kb_address_same(&peer->transactions[i].from, from);
+    peer->transactions[peer->transaction_count++ % KB_PEER_TRANSACTIONS] =
+        (kb_transaction){.id_hash = id, .from = *from};
+    return false;
+}
+
+static void answer(kb_plane *plane, size_t bytes, const kb_address *to)
+{
+    if (bytes == 0)
+        return;
+    kb_egress_commit(plane->egress, bytes, to);
+    KB_COUNT(plane, stun_answers);
+}
+
+void kb_stun_serve(kb_plane *plane, uint8_t *data, size_t size, const kb_address *from, int64_t now_ns)
+{
+    kb_stun_message message;
+    int status = kb_stun_parse(data, size, &message);
+    if (status == KB_STUN_BAD_FINGERPRINT) {
+        KB_COUNT(plane, stun_bad_fingerprint);
+        return;
+    }
+    if (status != 0) {
+        KB_COUNT(plane, stun_malformed);
+        return;
+    }
+    if (message.type != KB_STUN_BINDING_REQUEST) {
+        KB_COUNT(plane, stun_ignored);
+        return;
+    }
+    KB_COUNT(plane, stun_requests);
+    kb_peer *peer = peer_of(plane, &message);
+    if (!peer) {
+        KB_COUNT(plane, stun_unknown_user);
+        return;
+    }
+    const kb_crypto *crypto = &plane->config.crypto;
+    if (!kb_stun_verify(crypto, data, &message, peer->password, peer->password_bytes)) {
+        KB_COUNT(plane, stun_unauthenticated);
+        return;
+    }
+    if (is_replay(plane, peer, message.transaction, from)) {
+        KB_COUNT(plane, stun_replayed);
+        return;
+    }
+    uint8_t *out = kb_egress_claim(plane->egress);
+    if (message.unknown_count > 0) {
+        KB_COUNT(plane, stun_unknown_attributes);
+        answer(plane, kb_stun_error(crypto, out, &message, 420, peer->password, peer->password_bytes), from);
+        return;
+    }
+    if (message.controlled) {
+        /* A lite end is always controlled: the other one has to change (RFC 8445 §7.3.1.1). */
+        KB_COUNT(plane, stun_role_conflicts);
+        answer(plane, kb_stun_error(crypto, out, &message, 487, peer->password, peer->password_bytes), from);
+        return;
+    }
+    int tuple = kb_peer_validate(plane, peer, from, now_ns);
+    if (tuple < 0)
+        return;
+    answer(plane, kb_stun_success(crypto, out, &message, from, peer->password, peer->password_bytes), from);
+    if (message.use_candidate)
+        kb_peer_nominate(plane, peer, tuple);
+    kb_peer_heard(plane, peer, tuple, false, now_ns);
+}

@@ -1,0 +1,521 @@
+"""The media plane as Python sees it: commands down, events up, readings. Packets never come here.
+
+A plane is one UDP port and one native thread. Everything here runs per join, per click, per state
+change; handles are numbers that are never 0 and not used again for a long time.
+"""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import threading
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from kabina.native import _plane
+from kabina.native.libraries import load_crypto, load_srtp
+from kabina.native.plane_types import (
+    DtlsReceived,
+    Nominated,
+    PeerLost,
+    PeerReadings,
+    PeerResumed,
+    PeerStalled,
+    PlaneError,
+    PlaneEvent,
+    PlaneFullError,
+    PlaneHandleError,
+    PlaneKeysError,
+    PlaneSetupError,
+    Silence,
+    SlotReadings,
+    SrtpProfile,
+    TrackReadings,
+    TrackResumed,
+    TrackStalled,
+    TrackStarted,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+__all__ = [
+    "DtlsReceived",
+    "Nominated",
+    "PeerLost",
+    "PeerReadings",
+    "PeerResumed",
+    "PeerStalled",
+    "Plane",
+    "PlaneError",
+    "PlaneEvent",
+    "PlaneFullError",
+    "PlaneHandleError",
+    "PlaneKeysError",
+    "PlaneSetupError",
+    "Silence",
+    "SlotReadings",
+    "SrtpProfile",
+    "TrackReadings",
+    "TrackResumed",
+    "TrackStalled",
+    "TrackStarted",
+]
+
+# 4 MiB hold 80 ms of 50 kpps while the thread is not scheduled; the kernel gives what it allows.
+SOCKET_BUFFER_BYTES: Final = 4 << 20
+
+# kb_event_kind in kb_plane.h, DTLS apart.
+_PEER_EVENTS: Final[dict[int, Callable[[int], PlaneEvent]]] = {
+    2: Nominated,
+    3: PeerStalled,
+    4: PeerResumed,
+    5: PeerLost,
+}
+_TRACK_EVENTS: Final[dict[int, Callable[[int], PlaneEvent]]] = {
+    6: TrackStarted,
+    7: TrackStalled,
+    8: TrackResumed,
+}
+
+
+@dataclass(slots=True)
+class _Peer:
+    keyed: bool = False
+    tracks: set[int] = field(default_factory=set)
+    slots: set[int] = field(default_factory=set)
+    used_ssrcs: set[int] = field(default_factory=set)
+    ufrag: str = ""
+
+
+class _Handles:
+    """Gives out generation << 16 | index; an index returns when its removal has been applied."""
+
+    def __init__(self, capacity: int) -> None:
+        self._free = deque(range(capacity))
+        self._generations = [0] * capacity
+        self._retired: deque[tuple[int, int]] = deque()
+
+    def claim(self, applied: int) -> int:
+        while self._retired and self._retired[0][0] <= applied:
+            self._free.append(self._retired.popleft()[1])
+        if not self._free:
+            raise PlaneFullError("no room for another one")
+        index = self._free.popleft()
+        generation = self._generations[index] % 0xFFFF + 1
+        self._generations[index] = generation
+        return generation << 16 | index
+
+    def retire(self, handle: int, number: int) -> None:
+        self._retired.append((number, handle & 0xFFFF))
+
+
+def _checked(value: int, least: int, most: int, what: str) -> int:
+    if not least <= value <= most:
+        raise PlaneSetupError(f"{what} is {value}, not {least} … {most}")
+    return value
+
+
+def _encoded(value: str, limit: str, what: str, *, least: int = 0) -> bytes:
+    encoded = value.encode()
+    if not least <= len(encoded) <= _plane.LIMITS[limit]:
+        most = _plane.LIMITS[limit]
+        raise PlaneSetupError(f"{what} has {len(encoded)} bytes, not {least} … {most}")
+    return encoded
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    """A bound, non-blocking UDP socket with large buffers. OSError if the address is taken."""
+    bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        bound.setblocking(False)
+        for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+            bound.setsockopt(socket.SOL_SOCKET, option, SOCKET_BUFFER_BYTES)
+        bound.bind((host, port))
+    except BaseException:
+        bound.close()
+        raise
+    return bound
+
+
+class Plane:
+    """One UDP port for all peers. Any thread may call; calls do not wait for packets."""
+
+    def __init__(
+        self, *, host: str, port: int, max_peers: int = 4096, silence: Silence | None = None
+    ) -> None:
+        """Binds. OSError if the port is taken, LibraryError without libsrtp or libcrypto."""
+        _checked(max_peers, 1, 0xFFFF, "max_peers")
+        silence = silence or Silence()
+        max_slots = min(2 * max_peers, 0xFFFF)
+        srtp, crypto = load_srtp(), load_crypto()
+        bound = _bind(host, port)
+        self.port: Final[int] = bound.getsockname()[1]
+        self.bus: Final[object] = _plane.new_bus()
+        try:
+            self._core = _plane.PlaneCore(
+                bound.fileno(),
+                self.bus,
+                srtp.handle,
+                crypto.handle,
+                max_peers=max_peers,
+                max_tracks=max_peers,
+                max_slots=max_slots,
+                peer_stalled_ns=silence.peer_stalled_ms * 1_000_000,
+                peer_lost_ns=silence.peer_lost_ms * 1_000_000,
+                track_stalled_ns=silence.track_stalled_ms * 1_000_000,
+                seed=secrets.randbits(64),
+            )
+        except BaseException:
+            bound.close()
+            raise
+        bound.detach()  # the core closes it
+        self.event_fd: Final[int] = self._core.event_fd()
+        self._lock = threading.Lock()
+        self._running = False
+        self._submitted = 0
+        self._peers: dict[int, _Peer] = {}
+        self._ufrags: set[str] = set()
+        self._tracks: dict[int, tuple[int, int]] = {}  # handle → (peer or 0, clock rate)
+        self._slots: dict[int, tuple[int, int]] = {}  # handle → (peer, clock rate)
+        self._peer_handles = _Handles(max_peers)
+        self._track_handles = _Handles(max_peers)
+        self._slot_handles = _Handles(max_slots)
+
+    # --- life ---------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Starts the thread. A stopped plane does not start again (OSError)."""
+        with self._lock:
+            self._core.start()
+            self._running = True
+
+    def stop(self) -> None:
+        """Ends the thread within 50 ms; the port stays bound until the plane is collected."""
+        with self._lock:
+            self._core.stop()
+            self._running = False
+
+    def turn(self, now_ns: int) -> None:
+        """One turn of the loop at a given CLOCK_MONOTONIC time, for tests without a thread."""
+        with self._lock:
+            if self._running:
+                raise PlaneError("the plane's own thread turns it")
+            self._core.turn(now_ns)
+
+    def poll(self) -> list[PlaneEvent]:
+        """What happened since the last call, states before datagrams; clears `event_fd`."""
+        events: list[PlaneEvent] = []
+        with self._lock:
+            self._core.reap()
+            for kind, handle, datagram in self._core.poll():
+                # What happened before a removal is news about nobody.
+                if kind in _TRACK_EVENTS:
+                    if handle in self._tracks:
+                        events.append(_TRACK_EVENTS[kind](handle))
+                elif handle in self._peers:
+                    peer_event = _PEER_EVENTS.get(kind)
+                    events.append(
+                        peer_event(handle) if peer_event else DtlsReceived(handle, datagram)
+                    )
+        return events
+
+    def flush(self, timeout_s: float = 1.0) -> None:
+        """Waits until every command given so far is applied. TimeoutError if it takes longer."""
+        if not self._core.wait_applied(self._submitted, timeout_s):
+            raise TimeoutError("the plane did not apply its commands")
+
+    # --- peers --------------------------------------------------------------------------------
+
+    def add_peer(self, *, local_ufrag: str, local_password: str) -> int:
+        """Answers ICE checks for these credentials from now on. PlaneFullError, PlaneSetupError."""
+        ufrag = _encoded(local_ufrag, "ufrag_bytes", "the user fragment", least=4)
+        password = _encoded(local_password, "password_bytes", "the password", least=22)
+        with self._lock:
+            if local_ufrag in self._ufrags:
+                raise PlaneSetupError("the user fragment is in use")
+            handle = self._peer_handles.claim(self._core.applied())
+            self._core.add_peer(handle, ufrag, password, secrets.randbits(32))
+            self._submitted += 1
+            self._peers[handle] = _Peer(ufrag=local_ufrag)
+            self._ufrags.add(local_ufrag)
+        return handle
+
+    def set_keys(self, peer: int, *, profile: SrtpProfile, transmit: bytes, receive: bytes) -> None:
+        """Gives the peer its SRTP keys (key ‖ salt), once: a key used anew repeats nonces."""
+        for key in (transmit, receive):
+            if len(key) != profile.key_bytes:
+                raise PlaneKeysError(f"{len(key)} bytes of key, not {profile.key_bytes}")
+        with self._lock:
+            state = self._peer(peer)
+            if state.keyed:
+                raise PlaneKeysError("the peer has keys already")
+            if not self._core.set_keys(peer, int(profile), transmit, receive):
+                raise PlaneKeysError("libsrtp refuses the keys")
+            self._submitted += 1
+            state.keyed = True
+
+    def send(self, peer: int, datagram: bytes) -> None:
+        """Sends DTLS to the peer's path; dropped when there is no path, no peer or no room."""
+        _checked(len(datagram), 1, _plane.LIMITS["datagram_bytes"], "the datagram's size")
+        with self._lock:
+            if peer in self._peers and self._core.send(peer, datagram):
+                self._submitted += 1
+
+    def remove_peer(self, peer: int) -> None:
+        """Forgets the peer, its tracks and its slots; nothing to do if it is gone."""
+        with self._lock:
+            state = self._peers.pop(peer, None)
+            if state is None:
+                return
+            number = self._core.remove_peer(peer)
+            self._submitted += 1
+            self._ufrags.discard(state.ufrag)
+            for track in state.tracks:
+                del self._tracks[track]
+                self._track_handles.retire(track, number)
+            for slot in state.slots:
+                del self._slots[slot]
+                self._slot_handles.retire(slot, number)
+            self._peer_handles.retire(peer, number)
+            self._core.reap()
+
+    # --- tracks -------------------------------------------------------------------------------
+
+    def add_track(
+        self,
+        peer: int,
+        *,
+        clock_rate: int,
+        mid: str,
+        mid_extension_id: int,
+        level_extension_id: int,
+        ssrcs: Sequence[int],
+        payload_types: Sequence[int],
+    ) -> int:
+        """A stream the peer may send: found by mid, then SSRC, then a payload type of its own.
+
+        Extension id 0 means not negotiated; no payload types means any.
+        """
+        _checked(clock_rate, 1000, 192000, "clock_rate")
+        _checked(mid_extension_id, 0, 14, "mid_extension_id")
+        _checked(level_extension_id, 0, 14, "level_extension_id")
+        _checked(len(ssrcs), 0, _plane.LIMITS["track_ssrcs"], "the number of SSRCs")
+        _checked(len(payload_types), 0, _plane.LIMITS["track_payload_types"], "the number of types")
+        for ssrc in ssrcs:
+            _checked(ssrc, 0, 0xFFFFFFFF, "ssrc")
+        for payload_type in payload_types:
+            _checked(payload_type, 0, 127, "payload_type")
+        encoded_mid = _encoded(mid, "mid_bytes", "mid")
+        with self._lock:
+            state = self._peer(peer)
+            handle = self._track_handles.claim(self._core.applied())
+            self._core.add_track(
+                handle,
+                peer,
+                clock_rate,
+                encoded_mid,
+                mid_extension_id,
+                level_extension_id,
+                list(ssrcs),
+                list(payload_types),
+            )
+            self._submitted += 1
+            self._tracks[handle] = (peer, clock_rate)
+            state.tracks.add(handle)
+        return handle
+
+    def add_injected_track(self, *, clock_rate: int) -> int:
+        """A track that the mixer fills through the bus, under the returned number."""
+        _checked(clock_rate, 1000, 192000, "clock_rate")
+        with self._lock:
+            handle = self._track_handles.claim(self._core.applied())
+            self._core.add_track(handle, 0, clock_rate, b"", 0, 0, [], [])
+            self._submitted += 1
+            self._tracks[handle] = (0, clock_rate)
+        return handle
+
+    def remove_track(self, track: int) -> None:
+        """Forgets the track; slots that heard it fall silent. Nothing to do if it is gone."""
+        with self._lock:
+            known = self._tracks.pop(track, None)
+            if known is None:
+                return
+            if known[0]:
+                self._peers[known[0]].tracks.discard(track)
+            self._track_handles.retire(track, self._core.remove_track(track))
+            self._submitted += 1
+
+    def feed_mix(self, track: int, source: int) -> None:
+        """Pushes the track's packets to the mixer under `source`; 0 ends that."""
+        _checked(source, 0, 0xFFFFFFFF, "source")
+        with self._lock:
+            self._known(self._tracks, track)
+            self._core.feed_mix(track, source)
+            self._submitted += 1
+
+    # --- slots --------------------------------------------------------------------------------
+
+    def add_slot(
+        self,
+        peer: int,
+        *,
+        ssrc: int,
+        payload_type: int,
+        clock_rate: int,
+        mid: str,
+        mid_extension_id: int,
+        level_extension_id: int,
+        cname: str,
+    ) -> int:
+        """A stream to the peer: one SSRC for life, silent until it has a source.
+
+        An SSRC is used once per peer: a second stream under it would repeat nonces.
+        """
+        _checked(ssrc, 0, 0xFFFFFFFF, "ssrc")
+        _checked(payload_type, 0, 127, "payload_type")
+        _checked(clock_rate, 1000, 192000, "clock_rate")
+        _checked(mid_extension_id, 0, 14, "mid_extension_id")
+        _checked(level_extension_id, 0, 14, "level_extension_id")
+        encoded_mid = _encoded(mid, "mid_bytes", "mid")
+        encoded_cname = _encoded(cname, "cname_bytes", "cname", least=1)
+        with self._lock:
+            state = self._peer(peer)
+            if ssrc in state.used_ssrcs:
+                raise PlaneSetupError("the SSRC was used for this peer before")
+            handle = self._slot_handles.claim(self._core.applied())
+            self._core.add_slot(
+                handle,
+                peer,
+                ssrc,
+                clock_rate,
+                payload_type,
+                encoded_mid,
+                mid_extension_id,
+                level_extension_id,
+                encoded_cname,
+                secrets.randbits(15),  # below 32768: RFC 3711 §3.3.1, the first roll-over
+                secrets.randbits(32),
+            )
+            self._submitted += 1
+            self._slots[handle] = (peer, clock_rate)
+            state.slots.add(handle)
+            state.used_ssrcs.add(ssrc)
+        return handle
+
+    def set_slot_source(self, slot: int, track: int) -> None:
+        """Lets the slot be filled by `track` from its next packet on; 0 silences the slot at once.
+
+        The old source is heard until then. PlaneHandleError if either is gone.
+        """
+        with self._lock:
+            self._known(self._slots, slot)
+            if track:
+                self._known(self._tracks, track)
+            self._core.set_slot_source(slot, track)
+            self._submitted += 1
+
+    def remove_slot(self, slot: int) -> None:
+        """Ends the stream; nothing to do if it is gone."""
+        with self._lock:
+            known = self._slots.pop(slot, None)
+            if known is None:
+                return
+            self._peers[known[0]].slots.discard(slot)
+            self._slot_handles.retire(slot, self._core.remove_slot(slot))
+            self._submitted += 1
+
+    # --- readings -----------------------------------------------------------------------------
+
+    def counters(self) -> dict[str, int]:
+        """Every counter by name, and the gauges peers, tracks and slots."""
+        with self._lock:
+            return self._core.counters() | {
+                "peers": len(self._peers),
+                "tracks": len(self._tracks),
+                "slots": len(self._slots),
+            }
+
+    @property
+    def scheduling(self) -> str:
+        """`fifo`, `normal` (no permission for a real-time thread) or `stopped`."""
+        return self._core.scheduling()
+
+    @property
+    def cpu_s(self) -> float:
+        """CPU time the plane's thread has used; 0 while there is none."""
+        return self._core.cpu_ns() / 1e9
+
+    def peer_readings(self, peer: int) -> PeerReadings:
+        """Totals of the peer. PlaneHandleError if it is gone."""
+        with self._lock:
+            self._peer(peer)
+            read = self._core.peer_readings(peer)
+            return PeerReadings(
+                packets_received=read[1],
+                bytes_received=read[2],
+                packets_sent=read[3],
+                bytes_sent=read[4],
+                unauthenticated=read[5],
+                last_heard_ms=self._age_ms(read[6]),
+                paths=read[7],
+                nominations=read[8],
+                streams=read[9],
+            )
+
+    def track_readings(self, track: int) -> TrackReadings:
+        """What came in for the track. PlaneHandleError if it is gone."""
+        with self._lock:
+            _, clock_rate = self._known(self._tracks, track)
+            _, packets, size, last, ssrc, lost, jitter, level = self._core.track_readings(track)
+            return TrackReadings(
+                packets=packets,
+                bytes=size,
+                last_packet_ms=self._age_ms(last),
+                ssrc=ssrc,
+                lost=_signed(lost),
+                jitter_ms=jitter * 1000 / clock_rate,
+                level_dbov=-(level & 0x7F) if packets else -127,
+                voice=bool(level & 0x80),
+            )
+
+    def slot_readings(self, slot: int) -> SlotReadings:
+        """What went out over the slot. PlaneHandleError if it is gone."""
+        with self._lock:
+            _, clock_rate = self._known(self._slots, slot)
+            _, packets, size, last, source, changes, fraction, lost, jitter, rtt, reported = (
+                self._core.slot_readings(slot)
+            )
+            return SlotReadings(
+                packets=packets,
+                bytes=size,
+                last_packet_ms=self._age_ms(last),
+                source=source,
+                source_changes=changes,
+                fraction_lost=fraction / 256,
+                lost=_signed(lost),
+                jitter_ms=jitter * 1000 / clock_rate,
+                rtt_ms=rtt / 1e6 if rtt else None,
+                reported_ms=self._age_ms(reported),
+            )
+
+    def _age_ms(self, at_ns: int) -> float | None:
+        return (self._core.now_ns() - at_ns) / 1e6 if at_ns else None
+
+    def _peer(self, peer: int) -> _Peer:
+        try:
+            return self._peers[peer]
+        except KeyError:
+            raise PlaneHandleError("no such peer") from None
+
+    @staticmethod
+    def _known(table: dict[int, tuple[int, int]], handle: int) -> tuple[int, int]:
+        try:
+            return table[handle]
+        except KeyError:
+            raise PlaneHandleError("no such track or slot") from None
+
+
+def _signed(value: int) -> int:
+    return value - (1 << 64) if value >> 63 else value
