@@ -1,0 +1,744 @@
+"""The mix engine, its kernels and thin Opus classes: shapes are checked here, the work is done in native/c."""
+
+from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_IsValid, PyCapsule_New
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy
+
+import numpy as np
+
+
+cdef extern from "kb_ring.h" nogil:
+    ctypedef struct kb_ring:
+        pass
+    void *kb_ring_claim(kb_ring *ring)
+    void kb_ring_publish(kb_ring *ring)
+    void *kb_ring_peek(kb_ring *ring)
+    void kb_ring_release(kb_ring *ring)
+
+
+cdef extern from "kb_bus.h" nogil:
+    enum:
+        KB_BUS_PAYLOAD_BYTES
+    ctypedef struct kb_bus_packet:
+        int64_t at_ns
+        uint32_t number
+        uint32_t rtp_timestamp
+        uint32_t ssrc
+        uint16_t sequence
+        uint16_t payload_bytes
+        uint8_t audio_level
+        uint8_t marker
+        uint8_t *payload
+    ctypedef struct kb_bus:
+        kb_ring to_mix
+        kb_ring from_mix
+        int wake_fd
+    kb_bus *kb_bus_new()
+    void kb_bus_free(kb_bus *bus)
+
+
+cdef extern from "kb_kernels.h" nogil:
+    void kb_mix_ramp(float *out, const float *src, size_t n, float g0, float g1)
+    void kb_apply_ramp(float *samples, size_t n, float g0, float g1)
+    void kb_crossfade(float *out, const float *a, const float *b, size_t n)
+    float kb_energy(const float *samples, size_t n)
+    float kb_peak(const float *samples, size_t n)
+    int kb_all_within(const float *samples, size_t n, float limit)
+    void kb_true_peak(float *out, const float *samples, size_t n)
+    enum:
+        KB_TRUE_PEAK_REACH
+
+
+cdef extern from "kb_limiter.h" nogil:
+    enum:
+        KB_LIMITER_DELAY
+        KB_LIMITER_MAX_BLOCK
+    ctypedef struct kb_limiter:
+        pass
+    void kb_limiter_reset(kb_limiter *limiter)
+    void kb_limiter_run(kb_limiter *limiter, float *samples, size_t n)
+
+
+cdef extern from "kb_ducking.h" nogil:
+    ctypedef struct kb_ducking_settings:
+        float depth_db
+        int32_t attack_ms
+        int32_t hold_ms
+        int32_t release_ms
+    ctypedef enum kb_ducking_state:
+        KB_DUCKING_OPEN
+    ctypedef enum kb_ducking_input:
+        KB_DUCKING_NOBODY
+    ctypedef struct kb_ducking:
+        kb_ducking_state state
+        float db
+    void kb_ducking_init(kb_ducking *ducking, const kb_ducking_settings *settings)
+    void kb_ducking_configure(kb_ducking *ducking, const kb_ducking_settings *settings)
+    void kb_ducking_receive(kb_ducking *ducking, kb_ducking_input fact)
+    int kb_ducking_advance(kb_ducking *ducking, int32_t ms, float *gains)
+
+
+cdef extern from "kb_jitter.h" nogil:
+    enum:
+        KB_JITTER_PAYLOAD_BYTES
+    ctypedef struct kb_jitter_settings:
+        int32_t cost_ms
+        int32_t min_ms
+        int32_t start_ms
+        int32_t max_ms
+    ctypedef struct kb_jitter_packet:
+        int64_t at_ns
+        uint32_t ssrc
+        uint32_t timestamp
+        uint16_t sequence
+        uint16_t bytes
+        uint16_t samples
+        uint8_t has_fec
+    ctypedef enum kb_jitter_action:
+        KB_JITTER_SILENCE
+    ctypedef enum kb_jitter_verdict:
+        KB_JITTER_STORED
+    ctypedef struct kb_jitter_slot:
+        uint16_t sequence
+    ctypedef struct kb_jitter_step:
+        kb_jitter_action action
+        int32_t samples
+        const kb_jitter_slot *packet
+        int32_t held_samples
+    ctypedef struct kb_jitter:
+        int32_t target_ms
+        uint64_t skipped
+    void kb_jitter_init(kb_jitter *jitter, const kb_jitter_settings *settings)
+    kb_jitter_verdict kb_jitter_receive(kb_jitter *jitter, const kb_jitter_packet *packet, const uint8_t *payload)
+    kb_jitter_step kb_jitter_poll(kb_jitter *jitter, int64_t now_ns, int32_t samples)
+    int kb_jitter_advice(const kb_jitter *jitter, int64_t now_ns, int32_t ready, int32_t quantum)
+    double kb_jitter_delay_ms(const kb_jitter *jitter, int64_t now_ns)
+    int32_t kb_jitter_buffered(const kb_jitter *jitter)
+
+
+cdef extern from "kb_opus_table.h" nogil:
+    enum:
+        KB_OPUS_RATE
+        KB_OPUS_MAX_SAMPLES
+        KB_OPUS_APPLICATION_VOIP
+        KB_OPUS_APPLICATION_AUDIO
+        KB_OPUS_SET_BITRATE
+        KB_OPUS_SET_COMPLEXITY
+        KB_OPUS_SET_INBAND_FEC
+        KB_OPUS_SET_PACKET_LOSS_PERC
+        KB_OPUS_SET_DTX
+        KB_OPUS_RESET_STATE
+    ctypedef struct kb_opus_table:
+        const char *(*version)()
+        int (*encoder_bytes)(int channels)
+        int (*encoder_init)(void *state, int32_t rate, int channels, int application)
+        int (*encoder_ctl)(void *state, int request, ...)
+        int32_t (*encode)(void *state, const float *pcm, int samples, unsigned char *out, int32_t out_bytes)
+        int (*decoder_bytes)(int channels)
+        int (*decoder_init)(void *state, int32_t rate, int channels)
+        int (*decoder_ctl)(void *state, int request, ...)
+        int (*decode)(void *state, const unsigned char *data, int32_t n, float *pcm, int samples, int fec)
+        int (*packet_samples)(const unsigned char *data, int32_t n, int32_t rate)
+        int (*packet_has_fec)(const unsigned char *data, int32_t n)
+    const char *kb_opus_table_load(kb_opus_table *table, void *handle)
+
+
+cdef extern from "kb_engine.h" nogil:
+    """
+    /* Cython cannot say `_Atomic`: these read one field each, relaxed. */
+    #define KB_READ(thing, field) atomic_load_explicit(&(thing)->readings.field, memory_order_relaxed)
+    #define KB_COUNTED(engine, field) atomic_load_explicit(&(engine)->counters.field, memory_order_relaxed)
+    """
+    enum:
+        KB_ROW_SOURCES
+        KB_OK
+        KB_NO_MEMORY
+        KB_FULL
+        KB_UNKNOWN
+        KB_NO_THREAD
+    ctypedef int kb_status
+    ctypedef struct kb_plan_row:
+        uint32_t row
+        uint32_t first
+        uint16_t floor_count
+        uint16_t interpreter_count
+        uint8_t is_heard
+        kb_ducking_settings ducking
+    ctypedef struct kb_plan:
+        uint32_t *numbers
+        kb_plan_row *rows
+    ctypedef struct kb_source:
+        pass
+    ctypedef struct kb_row:
+        pass
+    ctypedef struct kb_engine:
+        kb_opus_table opus
+        int is_running
+    kb_engine *kb_engine_new(kb_bus *bus, void *handle, int complexity, uint32_t first, const char **missing)
+    void kb_engine_free(kb_engine *engine)
+    kb_status kb_engine_add_stream(kb_engine *engine, uint32_t *number)
+    kb_status kb_engine_add_clip(kb_engine *engine, const float *samples, size_t n, int loop, uint32_t *number)
+    kb_status kb_engine_play_clip(kb_engine *engine, uint32_t number, int is_playing, int must_rewind)
+    kb_status kb_engine_remove_source(kb_engine *engine, uint32_t number)
+    kb_status kb_engine_add_row(kb_engine *engine, uint32_t track, uint32_t *number)
+    kb_status kb_engine_remove_row(kb_engine *engine, uint32_t number)
+    const kb_source *kb_engine_source(const kb_engine *engine, uint32_t number)
+    const kb_row *kb_engine_row(const kb_engine *engine, uint32_t number)
+    kb_plan *kb_plan_new(uint32_t row_count, uint32_t number_count)
+    void kb_engine_apply(kb_engine *engine, kb_plan *plan)
+    kb_status kb_engine_start(kb_engine *engine)
+    void kb_engine_stop(kb_engine *engine)
+    uint64_t kb_engine_lateness_p99_ns(const kb_engine *engine)
+    void kb_engine_tick(kb_engine *engine, int64_t now_ns)
+
+
+cdef extern from *:
+    """
+    static double kb_source_float(const kb_source *source, int field)
+    {
+        return field == 0 ? (double)KB_READ(source, level_db) : (double)KB_READ(source, delay_ms);
+    }
+    static int64_t kb_source_count(const kb_source *source, int field)
+    {
+        switch (field) {
+        case 0: return KB_READ(source, target_ms);
+        case 1: return KB_READ(source, buffered_ms);
+        case 2: return KB_READ(source, is_playing);
+        case 3: return (int64_t)KB_READ(source, received);
+        case 4: return (int64_t)KB_READ(source, duplicates);
+        case 5: return (int64_t)KB_READ(source, late);
+        case 6: return (int64_t)KB_READ(source, malformed);
+        case 7: return (int64_t)KB_READ(source, restarts);
+        case 8: return (int64_t)KB_READ(source, skipped);
+        case 9: return (int64_t)KB_READ(source, decodes);
+        case 10: return (int64_t)KB_READ(source, recovered);
+        case 11: return (int64_t)KB_READ(source, concealed);
+        case 12: return (int64_t)KB_READ(source, cut);
+        default: return (int64_t)KB_READ(source, inserted);
+        }
+    }
+    static double kb_row_float(const kb_row *row, int field)
+    {
+        switch (field) {
+        case 0: return (double)KB_READ(row, interpreter_db);
+        case 1: return (double)KB_READ(row, original_db);
+        case 2: return (double)KB_READ(row, mix_db);
+        default: return (double)KB_READ(row, duck_db);
+        }
+    }
+    static int kb_row_flag(const kb_row *row, int field)
+    {
+        return field == 0 ? KB_READ(row, is_heard) : KB_READ(row, is_shared);
+    }
+    static void kb_engine_count_all(kb_engine *engine, uint64_t *out)
+    {
+        out[0] = KB_COUNTED(engine, ticks);
+        out[1] = KB_COUNTED(engine, late_ticks);
+        out[2] = KB_COUNTED(engine, skipped_frames);
+        out[3] = KB_COUNTED(engine, encodes);
+        out[4] = KB_COUNTED(engine, encode_errors);
+        out[5] = KB_COUNTED(engine, decodes);
+        out[6] = KB_COUNTED(engine, row_packets);
+        out[7] = KB_COUNTED(engine, dropped_packets);
+        out[8] = KB_COUNTED(engine, source_packets);
+        out[9] = KB_COUNTED(engine, unknown_source_packets);
+        out[10] = KB_COUNTED(engine, busy_ns);
+        out[11] = KB_COUNTED(engine, busy_max_ns);
+        out[12] = KB_COUNTED(engine, lateness_sum_ns);
+        out[13] = KB_COUNTED(engine, lateness_max_ns);
+        out[14] = kb_engine_lateness_p99_ns(engine);
+        out[15] = (uint64_t)KB_COUNTED(engine, is_fifo);
+    }
+    """
+    double kb_source_float(const kb_source *source, int field) nogil
+    int64_t kb_source_count(const kb_source *source, int field) nogil
+    double kb_row_float(const kb_row *row, int field) nogil
+    int kb_row_flag(const kb_row *row, int field) nogil
+    void kb_engine_count_all(kb_engine *engine, uint64_t *out) nogil
+
+
+_COUNTERS = (
+    "ticks", "late_ticks", "skipped_frames", "encodes", "encode_errors", "decodes", "row_packets",
+    "dropped_packets", "source_packets", "unknown_source_packets", "busy_ns", "busy_max_ns",
+    "lateness_sum_ns", "lateness_max_ns", "lateness_p99_ns", "is_fifo",
+)
+
+
+# ---- kernels ----------------------------------------------------------------------------------------------------
+
+def mix_ramp(float[::1] out, const float[::1] src, float g0, float g1):
+    """Adds `src` × a linear ramp to `out`; both float32, (samples,). ValueError if lengths differ."""
+    if out.shape[0] != src.shape[0]:
+        raise ValueError("out and src differ in length")
+    if out.shape[0]:
+        kb_mix_ramp(&out[0], &src[0], out.shape[0], g0, g1)
+
+
+def apply_ramp(float[::1] samples, float g0, float g1):
+    """Multiplies `samples` by a linear ramp, in place."""
+    if samples.shape[0]:
+        kb_apply_ramp(&samples[0], samples.shape[0], g0, g1)
+
+
+def crossfade(const float[::1] a, const float[::1] b):
+    """A new array going linearly from `a` to `b`. ValueError if lengths differ."""
+    if a.shape[0] != b.shape[0]:
+        raise ValueError("a and b differ in length")
+    result = np.empty(a.shape[0], np.float32)
+    cdef float[::1] out = result
+    if a.shape[0]:
+        kb_crossfade(&out[0], &a[0], &b[0], a.shape[0])
+    return result
+
+
+def energy(const float[::1] samples):
+    """Sum of squares."""
+    return kb_energy(&samples[0], samples.shape[0]) if samples.shape[0] else 0.0
+
+
+def peak(const float[::1] samples):
+    """Largest magnitude."""
+    return kb_peak(&samples[0], samples.shape[0]) if samples.shape[0] else 0.0
+
+
+def all_within(const float[::1] samples, float limit):
+    """Whether every sample is a number of at most `limit` in magnitude."""
+    return bool(kb_all_within(&samples[0], samples.shape[0], limit)) if samples.shape[0] else True
+
+
+def true_peak(const float[::1] samples):
+    """Per-sample true peak of all but the first and last 8 samples, (samples − 16,). ValueError below 17."""
+    cdef Py_ssize_t n = samples.shape[0] - 2 * KB_TRUE_PEAK_REACH
+    if n < 1:
+        raise ValueError("a true peak needs 8 samples on either side")
+    result = np.empty(n, np.float32)
+    cdef float[::1] out = result
+    kb_true_peak(&out[0], &samples[KB_TRUE_PEAK_REACH], n)
+    return result
+
+
+cdef class Limiter:
+    """One limiter; `run` works in place and is 64 samples late."""
+
+    cdef kb_limiter _limiter
+    delay_samples = KB_LIMITER_DELAY
+
+    def __cinit__(self):
+        kb_limiter_reset(&self._limiter)
+
+    def run(self, float[::1] samples):
+        """Limits up to 960 samples in place. ValueError beyond."""
+        if samples.shape[0] > KB_LIMITER_MAX_BLOCK:
+            raise ValueError("a block has at most 960 samples")
+        if samples.shape[0]:
+            kb_limiter_run(&self._limiter, &samples[0], samples.shape[0])
+
+    def state(self):
+        """The whole state as bytes, to compare two limiters."""
+        return (<char *>&self._limiter)[:sizeof(kb_limiter)]
+
+
+cdef class DuckingCurve:
+    """One ducking state machine."""
+
+    cdef kb_ducking _ducking
+
+    def __cinit__(self, float depth_db, int attack_ms, int hold_ms, int release_ms):
+        cdef kb_ducking_settings settings
+        settings.depth_db = depth_db
+        settings.attack_ms = attack_ms
+        settings.hold_ms = hold_ms
+        settings.release_ms = release_ms
+        kb_ducking_init(&self._ducking, &settings)
+
+    def configure(self, float depth_db, int attack_ms, int hold_ms, int release_ms):
+        """Takes other settings from the next move on."""
+        cdef kb_ducking_settings settings
+        settings.depth_db = depth_db
+        settings.attack_ms = attack_ms
+        settings.hold_ms = hold_ms
+        settings.release_ms = release_ms
+        kb_ducking_configure(&self._ducking, &settings)
+
+    def receive(self, int fact):
+        """0 nobody interprets, 1 somebody unheard so far, 2 somebody heard. ValueError otherwise."""
+        if not 0 <= fact <= 2:
+            raise ValueError("a fact is 0, 1 or 2")
+        kb_ducking_receive(&self._ducking, <kb_ducking_input>fact)
+
+    def advance(self, int ms):
+        """The linear gains at the ms + 1 boundaries of the next `ms` milliseconds, float32."""
+        if ms < 0:
+            raise ValueError("time does not go back")
+        result = np.empty(ms + 1, np.float32)
+        cdef float[::1] gains = result
+        kb_ducking_advance(&self._ducking, ms, &gains[0])
+        return result
+
+    @property
+    def state(self):
+        """0 open, 1 attack, 2 ducked, 3 hold, 4 release."""
+        return <int>self._ducking.state
+
+    @property
+    def level_db(self):
+        """The present level in dB."""
+        return self._ducking.db
+
+
+cdef class JitterBuffer:
+    """The jitter buffer alone, for tests and replays: no payloads, no decoder."""
+
+    cdef kb_jitter *_jitter
+
+    def __cinit__(self, int cost_ms=20, int min_ms=2, int start_ms=20, int max_ms=400):
+        cdef kb_jitter_settings settings
+        settings.cost_ms = cost_ms
+        settings.min_ms = min_ms
+        settings.start_ms = start_ms
+        settings.max_ms = max_ms
+        self._jitter = <kb_jitter *>malloc(sizeof(kb_jitter))
+        if self._jitter == NULL:
+            raise MemoryError
+        kb_jitter_init(self._jitter, &settings)
+
+    def __dealloc__(self):
+        free(self._jitter)
+
+    def receive(self, int64_t at_ns, uint32_t ssrc, uint32_t timestamp, uint16_t sequence, uint16_t samples=960,
+                bint has_fec=False):
+        """0 stored, 1 stored after a restart, 2 duplicate, 3 late."""
+        cdef kb_jitter_packet packet
+        cdef uint8_t payload = 0
+        packet.at_ns = at_ns
+        packet.ssrc = ssrc
+        packet.timestamp = timestamp
+        packet.sequence = sequence
+        packet.bytes = 1
+        packet.samples = samples
+        packet.has_fec = has_fec
+        return <int>kb_jitter_receive(self._jitter, &packet, &payload)
+
+    def poll(self, int64_t now_ns, int32_t samples=960):
+        """(action, samples, sequence or None, held): 0 silence, 1 play, 2 recover, 3 conceal, 4 hold."""
+        if samples < 1:
+            raise ValueError("nothing is needed")
+        cdef kb_jitter_step step = kb_jitter_poll(self._jitter, now_ns, samples)
+        sequence = None if step.packet == NULL else step.packet.sequence
+        return <int>step.action, step.samples, sequence, step.held_samples
+
+    def advice(self, int64_t now_ns, int32_t ready=960, int32_t quantum=960):
+        """−1 cut one quantum, 1 insert one, 0 leave."""
+        return kb_jitter_advice(self._jitter, now_ns, ready, quantum)
+
+    def delay_ms(self, int64_t now_ns):
+        """How late the next packet may come."""
+        return kb_jitter_delay_ms(self._jitter, now_ns)
+
+    @property
+    def target_ms(self):
+        """The delay the buffer aims at."""
+        return self._jitter.target_ms
+
+    @property
+    def skipped(self):
+        """Packets dropped beyond the longest delay."""
+        return self._jitter.skipped
+
+    @property
+    def buffered_samples(self):
+        """Samples here and not yet asked for."""
+        return kb_jitter_buffered(self._jitter)
+
+
+# ---- Opus -------------------------------------------------------------------------------------------------------
+
+cdef class _Opus:
+    cdef kb_opus_table _table
+    cdef void *_state
+    cdef readonly int channels
+
+    cdef int _load(self, uintptr_t handle, int channels) except -1:
+        cdef const char *missing = kb_opus_table_load(&self._table, <void *>handle)
+        if missing != NULL:
+            raise OSError(f"libopus lacks {missing.decode()}")
+        if channels not in (1, 2):
+            raise ValueError("Opus has 1 or 2 channels")
+        self.channels = channels
+        return 0
+
+    def __dealloc__(self):
+        free(self._state)
+
+    @property
+    def version(self):
+        """libopus's own name and version."""
+        return self._table.version().decode()
+
+
+cdef class OpusEncoder(_Opus):
+    """An Opus encoder at 48 kHz over libopus's function table. `handle` is a dlopen handle."""
+
+    def __init__(self, uintptr_t handle, *, int channels=1, int bitrate_bps=48000, int complexity=5,
+                 bint fec=True, int loss_percent=5, bint voip=True, bint dtx=False):
+        self._load(handle, channels)
+        self._state = malloc(self._table.encoder_bytes(channels))
+        application = KB_OPUS_APPLICATION_VOIP if voip else KB_OPUS_APPLICATION_AUDIO
+        if self._state == NULL or self._table.encoder_init(self._state, KB_OPUS_RATE, channels, application):
+            raise MemoryError
+        settings = (
+            (KB_OPUS_SET_BITRATE, bitrate_bps), (KB_OPUS_SET_COMPLEXITY, complexity),
+            (KB_OPUS_SET_INBAND_FEC, fec), (KB_OPUS_SET_PACKET_LOSS_PERC, loss_percent), (KB_OPUS_SET_DTX, dtx),
+        )
+        for request, value in settings:
+            if self._table.encoder_ctl(self._state, <int>request, <int32_t>value):
+                raise ValueError(f"libopus refused {value} for ctl {request}")
+
+    def encode(self, const float[::1] samples):
+        """One packet from interleaved float32 of 2.5 … 60 ms. ValueError for another length."""
+        cdef unsigned char out[4000]
+        if samples.shape[0] == 0 or self._state == NULL:
+            raise ValueError("nothing to encode")
+        cdef int32_t given = self._table.encode(
+            self._state, &samples[0], <int>(samples.shape[0] // self.channels), out, 4000)
+        if given < 0:
+            raise ValueError(f"libopus cannot encode this ({given})")
+        return out[:given]
+
+
+cdef class OpusDecoder(_Opus):
+    """An Opus decoder at 48 kHz over libopus's function table. `handle` is a dlopen handle."""
+
+    def __init__(self, uintptr_t handle, *, int channels=1):
+        self._load(handle, channels)
+        self._state = malloc(self._table.decoder_bytes(channels))
+        if self._state == NULL or self._table.decoder_init(self._state, KB_OPUS_RATE, channels):
+            raise MemoryError
+
+    def decode(self, bytes packet):
+        """Interleaved float32 of the packet's own length. ValueError when it is not Opus."""
+        return self._decode(packet, KB_OPUS_MAX_SAMPLES, False)
+
+    def recover(self, bytes next_packet, int samples):
+        """`samples` per channel of the packet before `next_packet`, from the copy in it."""
+        return self._decode(next_packet, samples, True)
+
+    def conceal(self, int samples):
+        """`samples` per channel extrapolated; a multiple of 2.5 ms."""
+        return self._decode(None, samples, False)
+
+    cdef object _decode(self, packet, int samples, bint fec):
+        if self._state == NULL or samples < 1 or samples > KB_OPUS_MAX_SAMPLES:
+            raise ValueError("at most 120 ms at a time")
+        result = np.empty(samples * self.channels, np.float32)
+        cdef float[::1] out = result
+        cdef const unsigned char *data = NULL
+        cdef int32_t size = 0
+        if packet is not None:
+            data = packet
+            size = <int32_t>len(packet)
+            if size == 0:
+                raise ValueError("an Opus packet has at least one byte")
+        cdef int given = self._table.decode(self._state, data, size, &out[0], samples, fec)
+        if given < 0:
+            raise ValueError(f"not Opus ({given})")
+        return result[: given * self.channels]
+
+
+# ---- the bus ----------------------------------------------------------------------------------------------------
+
+cdef void _free_bus(object capsule) noexcept:
+    kb_bus_free(<kb_bus *>PyCapsule_GetPointer(capsule, "kabina.mix_bus"))
+
+
+def new_bus():
+    """A bus as the plane makes it: a capsule that frees it with its last reference."""
+    cdef kb_bus *bus = kb_bus_new()
+    if bus == NULL:
+        raise MemoryError
+    return PyCapsule_New(bus, "kabina.mix_bus", _free_bus)
+
+
+cdef kb_bus *_bus_of(object capsule) except NULL:
+    if not PyCapsule_IsValid(capsule, "kabina.mix_bus"):
+        raise TypeError("bus is not a kabina.mix_bus capsule")
+    return <kb_bus *>PyCapsule_GetPointer(capsule, "kabina.mix_bus")
+
+
+cdef class BusProbe:
+    """Stands where the plane would: pushes source packets, pops row packets. One thread."""
+
+    cdef object _capsule
+    cdef kb_bus *_bus
+
+    def __cinit__(self, bus):
+        self._bus = _bus_of(bus)
+        self._capsule = bus
+
+    def push(self, bytes payload, *, uint32_t number, int64_t at_ns, uint16_t sequence, uint32_t timestamp,
+             uint32_t ssrc=1, uint8_t audio_level=0x7f):
+        """False when the ring is full. ValueError for a payload beyond 1456 bytes."""
+        cdef const uint8_t *data = payload
+        cdef size_t size = len(payload)
+        if size > KB_BUS_PAYLOAD_BYTES:
+            raise ValueError("a payload has at most 1456 bytes")
+        cdef kb_bus_packet *packet = <kb_bus_packet *>kb_ring_claim(&self._bus.to_mix)
+        if packet == NULL:
+            return False
+        packet.at_ns = at_ns
+        packet.number = number
+        packet.rtp_timestamp = timestamp
+        packet.ssrc = ssrc
+        packet.sequence = sequence
+        packet.payload_bytes = <uint16_t>size
+        packet.audio_level = audio_level
+        packet.marker = 0
+        memcpy(packet.payload, data, size)
+        kb_ring_publish(&self._bus.to_mix)
+        return True
+
+    def pop(self):
+        """(track, at_ns, timestamp, audio_level, payload) of the oldest row packet, or None."""
+        cdef kb_bus_packet *packet = <kb_bus_packet *>kb_ring_peek(&self._bus.from_mix)
+        if packet == NULL:
+            return None
+        payload = (<char *>packet.payload)[:packet.payload_bytes]
+        found = (packet.number, packet.at_ns, packet.rtp_timestamp, packet.audio_level, payload)
+        kb_ring_release(&self._bus.from_mix)
+        return found
+
+    @property
+    def wake_fd(self):
+        """The eventfd that a tick with output adds 1 to; closed with the bus."""
+        return self._bus.wake_fd
+
+
+# ---- the engine -------------------------------------------------------------------------------------------------
+
+cdef class Engine:
+    """The engine behind native/mixing.py. Every method is called by one thread at a time (the GIL sees to it)."""
+
+    cdef kb_engine *_engine
+    cdef object _bus  # keeps the capsule alive as long as the engine
+
+    def __cinit__(self, bus, uintptr_t opus_handle, int complexity, uint32_t first_timestamp):
+        cdef const char *missing = NULL
+        self._bus = bus
+        self._engine = kb_engine_new(_bus_of(bus), <void *>opus_handle, complexity, first_timestamp, &missing)
+        if missing != NULL:
+            raise OSError(f"libopus lacks {missing.decode()}")
+        if self._engine == NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        kb_engine_free(self._engine)
+
+    cdef int _check(self, kb_status status) except -1:
+        if status == KB_OK:
+            return 0
+        if status == KB_NO_MEMORY:
+            raise MemoryError
+        if status == KB_UNKNOWN:
+            raise KeyError("no such source or row")
+        if status == KB_NO_THREAD:
+            raise OSError("no thread for the mix engine")
+        raise BufferError("the mix engine is full")
+
+    def start(self):
+        self._check(kb_engine_start(self._engine))
+
+    def stop(self):
+        with nogil:
+            kb_engine_stop(self._engine)
+
+    @property
+    def is_running(self):
+        return bool(self._engine.is_running)
+
+    def opus_version(self):
+        return self._engine.opus.version().decode()
+
+    def add_stream(self):
+        cdef uint32_t number = 0
+        self._check(kb_engine_add_stream(self._engine, &number))
+        return number
+
+    def add_clip(self, const float[::1] samples, bint loop):
+        cdef uint32_t number = 0
+        if samples.shape[0] == 0:
+            raise ValueError("a clip has at least one sample")
+        self._check(kb_engine_add_clip(self._engine, &samples[0], samples.shape[0], loop, &number))
+        return number
+
+    def play_clip(self, uint32_t source, bint playing, bint rewind):
+        self._check(kb_engine_play_clip(self._engine, source, playing, rewind))
+
+    def remove_source(self, uint32_t source):
+        self._check(kb_engine_remove_source(self._engine, source))
+
+    def add_row(self, uint32_t track):
+        cdef uint32_t number = 0
+        self._check(kb_engine_add_row(self._engine, track, &number))
+        return number
+
+    def remove_row(self, uint32_t row):
+        self._check(kb_engine_remove_row(self._engine, row))
+
+    def apply(self, rows):
+        """rows: (row, floor, interpreters, heard, (depth_db, attack_ms, hold_ms, release_ms)) each."""
+        total = 0
+        for row, floor, interpreters, _, _ in rows:
+            if kb_engine_row(self._engine, row) == NULL:
+                raise KeyError(f"no row {row}")
+            if len(floor) + len(interpreters) > KB_ROW_SOURCES:
+                raise ValueError(f"a row has at most {KB_ROW_SOURCES} sources")
+            for number in (*floor, *interpreters):
+                if kb_engine_source(self._engine, number) == NULL:
+                    raise KeyError(f"no source {number}")
+            total += len(floor) + len(interpreters)
+        cdef kb_plan *plan = kb_plan_new(<uint32_t>len(rows), <uint32_t>total)
+        if plan == NULL:
+            raise MemoryError
+        cdef uint32_t at = 0
+        cdef kb_plan_row *planned
+        for index, (row, floor, interpreters, heard, ducking) in enumerate(rows):
+            planned = &plan.rows[<int>index]
+            planned.row = row
+            planned.first = at
+            planned.floor_count = <uint16_t>len(floor)
+            planned.interpreter_count = <uint16_t>len(interpreters)
+            planned.is_heard = heard
+            planned.ducking.depth_db, planned.ducking.attack_ms = ducking[0], ducking[1]
+            planned.ducking.hold_ms, planned.ducking.release_ms = ducking[2], ducking[3]
+            for number in (*floor, *interpreters):
+                plan.numbers[at] = number
+                at += 1
+        kb_engine_apply(self._engine, plan)
+
+    def source_readings(self, uint32_t source):
+        """(level_db, delay_ms, target_ms, buffered_ms, playing, received … inserted), in KB_READ's order."""
+        cdef const kb_source *found = kb_engine_source(self._engine, source)
+        if found == NULL:
+            raise KeyError("no such source")
+        floats = [kb_source_float(found, field) for field in range(2)]
+        counts = [kb_source_count(found, field) for field in range(14)]
+        return (*floats, *counts)
+
+    def row_readings(self, uint32_t row):
+        """(interpreter_db, original_db, mix_db, duck_db, heard, shared)."""
+        cdef const kb_row *found = kb_engine_row(self._engine, row)
+        if found == NULL:
+            raise KeyError("no such row")
+        floats = [kb_row_float(found, field) for field in range(4)]
+        return (*floats, bool(kb_row_flag(found, 0)), bool(kb_row_flag(found, 1)))
+
+    def counters(self):
+        cdef uint64_t values[16]
+        kb_engine_count_all(self._engine, values)
+        return dict(zip(_COUNTERS, [values[i] for i in range(16)], strict=True))
+
+    def tick(self, int64_t now_ns):
+        if self._engine.is_running:
+            raise RuntimeError("the engine's own thread is ticking")
+        kb_engine_tick(self._engine, now_ns)

@@ -1,0 +1,374 @@
+#include "kb_jitter.h"
+
+#include <string.h>
+
+#pragma GCC optimize("O3", "no-trapping-math")
+
+#define NS_PER_MS 1000000LL
+#define FAST_PACKETS 300.0f /* memory of the two lateness estimates: 6 s and 60 s of 20 ms packets */
+#define SLOW_PACKETS 3000.0f
+#define KNOWN_AFTER 50u /* packets before the target may go below its start */
+#define STRAYS_BELIEVED 3
+/* A transit this far from the usual is another time line (a paused or restarted sender), not network delay. */
+#define TIMELINE_BREAK_NS (2000 * NS_PER_MS)
+#define RESUME_BREAK_NS (40 * NS_PER_MS)
+/* After this much waiting the stream has stopped: the extrapolation is silent since 120 ms. */
+#define GIVE_UP_SAMPLES (400 * 48)
+/* Frames come every 20 ms: starting at the nearest one is up to 10 ms early, not up to 20 late. */
+#define START_EARLY_NS (10 * NS_PER_MS)
+#define SLACK_MARGIN_NS (2 * NS_PER_MS) /* keeps cut and insert from taking turns */
+
+static int64_t ns_of(int64_t samples)
+{
+    return samples * 62500 / 3;
+}
+
+static kb_jitter_slot *slot_of(kb_jitter *jitter, uint16_t sequence)
+{
+    return &jitter->slots[sequence & (KB_JITTER_SLOTS - 1)];
+}
+
+static kb_jitter_slot *stored(kb_jitter *jitter, uint16_t sequence)
+{
+    kb_jitter_slot *slot = slot_of(jitter, sequence);
+    return slot->is_stored && slot->sequence == sequence ? slot : NULL;
+}
+
+static void forget_packets(kb_jitter *jitter)
+{
+    for (uint32_t i = 0; i < KB_JITTER_SLOTS; i++)
+        jitter->slots[i].is_stored = jitter->slots[i].was_seen = 0;
+    jitter->state = KB_JITTER_EMPTY;
+    jitter->has_position = 0;
+    jitter->held_samples = 0;
+    jitter->stray_count = 0;
+}
+
+void kb_jitter_init(kb_jitter *jitter, const kb_jitter_settings *settings)
+{
+    memset(jitter, 0, sizeof *jitter);
+    jitter->settings = *settings;
+    jitter->target_ms = settings->start_ms;
+}
+
+/* ---- the network's delay ------------------------------------------------------------------------------------ */
+
+static void begin_timeline(kb_jitter *jitter, int64_t transit, int64_t second)
+{
+    for (int i = 0; i < KB_JITTER_MINIMA; i++)
+        jitter->minima[i] = transit;
+    jitter->minima_second = second;
+    jitter->least_transit = transit;
+}
+
+static void note_transit(kb_jitter *jitter, int64_t transit, int64_t second)
+{
+    int64_t passed = second - jitter->minima_second;
+    if (passed > KB_JITTER_MINIMA)
+        passed = KB_JITTER_MINIMA;
+    for (int64_t i = 1; i <= passed; i++)
+        jitter->minima[(second - passed + i) % KB_JITTER_MINIMA] = transit;
+    if (passed > 0)
+        jitter->minima_second = second;
+    int64_t *current = &jitter->minima[jitter->minima_second % KB_JITTER_MINIMA];
+    if (transit < *current)
+        *current = transit;
+    int64_t least = jitter->minima[0];
+    for (int i = 1; i < KB_JITTER_MINIMA; i++)
+        least = jitter->minima[i] < least ? jitter->minima[i] : least;
+    jitter->least_transit = least;
+}
+
+static void note_lateness(float *histogram, int bin, float weight)
+{
+    const float keep = 1.0f - weight;
+    for (int i = 0; i < KB_JITTER_BINS; i++)
+        histogram[i] *= keep;
+    histogram[bin] += weight;
+}
+
+static int32_t best_target(const kb_jitter *jitter)
+{
+    const float cost = 100.0f * (float)jitter->settings.cost_ms;
+    float fast = 0.0f, slow = 0.0f, best_cost = 1e30f;
+    int32_t best = jitter->settings.max_ms;
+    for (int32_t d = KB_JITTER_BINS - 1; d >= jitter->settings.min_ms; d--) {
+        fast += jitter->fast[d];
+        slow += jitter->slow[d];
+        const float late = fast > slow ? fast : slow;
+        if (d <= jitter->settings.max_ms && (float)d + cost * late <= best_cost) {
+            best_cost = (float)d + cost * late;
+            best = d;
+        }
+    }
+    return best;
+}
+
+static void observe(kb_jitter *jitter, int64_t at_ns, int64_t timestamp)
+{
+    const int64_t transit = at_ns - ns_of(timestamp);
+    const int64_t second = at_ns / (1000 * NS_PER_MS);
+    const int64_t late = transit - jitter->least_transit;
+    const int is_resumed = jitter->state == KB_JITTER_EMPTY;
+    if (jitter->observed == 0 || late > TIMELINE_BREAK_NS || late < -TIMELINE_BREAK_NS ||
+        (is_resumed && late > RESUME_BREAK_NS))
+        begin_timeline(jitter, transit, second);
+    else
+        note_transit(jitter, transit, second);
+
+    const int64_t ms = (transit - jitter->least_transit) / NS_PER_MS;
+    const int bin = ms < KB_JITTER_BINS ? (int)ms : KB_JITTER_BINS - 1;
+    const float share = 1.0f / (float)(jitter->observed + 1u);
+    note_lateness(jitter->fast, bin, share > 1.0f / FAST_PACKETS ? share : 1.0f / FAST_PACKETS);
+    note_lateness(jitter->slow, bin, share > 1.0f / SLOW_PACKETS ? share : 1.0f / SLOW_PACKETS);
+    if (jitter->observed < UINT32_MAX)
+        jitter->observed++;
+    if (jitter->observed < KNOWN_AFTER) {
+        const int32_t best = best_target(jitter);
+        jitter->target_ms = best > jitter->settings.start_ms ? best : jitter->settings.start_ms;
+    } else if (jitter->observed % 8 == 0 || jitter->observed == KNOWN_AFTER) {
+        jitter->target_ms = best_target(jitter);
+    }
+}
+
+/* ---- packets in --------------------------------------------------------------------------------------------- */
+
+static void store(kb_jitter *jitter, const kb_jitter_packet *packet, int64_t timestamp, const uint8_t *payload)
+{
+    kb_jitter_slot *slot = slot_of(jitter, packet->sequence);
+    slot->timestamp = timestamp;
+    slot->sequence = packet->sequence;
+    slot->bytes = packet->bytes;
+    slot->samples = packet->samples;
+    slot->has_fec = packet->has_fec;
+    slot->is_stored = slot->was_seen = 1;
+    memcpy(slot->payload, payload, packet->bytes);
+    if (jitter->state == KB_JITTER_EMPTY) {
+        jitter->state = KB_JITTER_FILLING;
+        jitter->has_position = 1;
+        jitter->next_sequence = jitter->highest_sequence = packet->sequence;
+        jitter->next_timestamp = timestamp;
+        jitter->held_samples = 0;
+        return;
+    }
+    if ((int16_t)(packet->sequence - jitter->highest_sequence) > 0)
+        jitter->highest_sequence = packet->sequence;
+}
+
+/* 1 when the packet cannot belong where its sequence number puts it: far below, or below on another time line. A
+ * merely late one does belong. */
+static int is_stray(const kb_jitter *jitter, uint16_t sequence, int64_t timestamp)
+{
+    if (!jitter->has_position)
+        return 0;
+    const int16_t ahead = (int16_t)(sequence - jitter->next_sequence);
+    const int64_t apart = timestamp - jitter->next_timestamp;
+    const int64_t far = TIMELINE_BREAK_NS / NS_PER_MS * 48;
+    return ahead < -(int16_t)KB_JITTER_SLOTS || (ahead < 0 && (apart > far || apart < -far));
+}
+
+/* 1 with the third stray in order: the sender began again, this was not a ghost. */
+static int is_believed(kb_jitter *jitter, uint16_t sequence)
+{
+    const int follows = jitter->stray_count > 0 && sequence == (uint16_t)(jitter->stray_sequence + 1);
+    jitter->stray_count = follows ? jitter->stray_count + 1 : 1;
+    jitter->stray_sequence = sequence;
+    return jitter->stray_count >= STRAYS_BELIEVED;
+}
+
+kb_jitter_verdict kb_jitter_receive(kb_jitter *jitter, const kb_jitter_packet *packet, const uint8_t *payload)
+{
+    kb_jitter_verdict verdict = KB_JITTER_STORED;
+    if (!jitter->has_stream || jitter->ssrc != packet->ssrc) {
+        forget_packets(jitter);
+        jitter->has_stream = 1;
+        jitter->ssrc = packet->ssrc;
+        jitter->last_timestamp = packet->timestamp;
+        verdict = KB_JITTER_RESTARTED;
+    }
+    const int64_t timestamp =
+        jitter->last_timestamp + (int32_t)(packet->timestamp - (uint32_t)jitter->last_timestamp);
+    const kb_jitter_slot *slot = slot_of(jitter, packet->sequence);
+    if (slot->was_seen && slot->sequence == packet->sequence && slot->timestamp == timestamp)
+        return KB_JITTER_DUPLICATE;
+    if (is_stray(jitter, packet->sequence, timestamp)) {
+        if (!is_believed(jitter, packet->sequence))
+            return KB_JITTER_LATE;
+        forget_packets(jitter);
+        verdict = KB_JITTER_RESTARTED;
+    }
+    jitter->stray_count = 0;
+    jitter->last_timestamp = timestamp;
+    observe(jitter, packet->at_ns, timestamp);
+
+    const int16_t ahead = (int16_t)(packet->sequence - jitter->next_sequence);
+    if (jitter->has_position && ahead < 0) {
+        const int fits_before = jitter->state == KB_JITTER_FILLING &&
+                                (uint16_t)(jitter->highest_sequence - packet->sequence) < KB_JITTER_SLOTS;
+        if (!fits_before)
+            return KB_JITTER_LATE;
+        jitter->next_sequence = packet->sequence;
+        jitter->next_timestamp = timestamp;
+    } else if (jitter->state != KB_JITTER_EMPTY && ahead >= (int16_t)KB_JITTER_SLOTS) {
+        forget_packets(jitter);
+        verdict = KB_JITTER_RESTARTED;
+    }
+    store(jitter, packet, timestamp, payload);
+    return verdict;
+}
+
+/* ---- what is due -------------------------------------------------------------------------------------------- */
+
+static int64_t slack_ns(const kb_jitter *jitter, int64_t now_ns, int64_t timestamp)
+{
+    return now_ns - jitter->least_transit - ns_of(timestamp);
+}
+
+static kb_jitter_slot *later_packet(kb_jitter *jitter)
+{
+    const int16_t span = (int16_t)(jitter->highest_sequence - jitter->next_sequence);
+    for (int16_t i = 1; i <= span; i++) {
+        kb_jitter_slot *slot = stored(jitter, (uint16_t)(jitter->next_sequence + i));
+        if (slot)
+            return slot;
+    }
+    return NULL;
+}
+
+static kb_jitter_step play(kb_jitter *jitter, kb_jitter_slot *slot)
+{
+    const int is_in_place = slot->timestamp == jitter->next_timestamp;
+    const kb_jitter_step step = {KB_JITTER_PLAY, slot->samples, slot, is_in_place ? jitter->held_samples : 0};
+    slot->is_stored = 0;
+    jitter->next_sequence = (uint16_t)(slot->sequence + 1);
+    jitter->next_timestamp = slot->timestamp + slot->samples;
+    jitter->held_samples = 0;
+    return step;
+}
+
+static kb_jitter_step conceal(kb_jitter *jitter, int64_t samples)
+{
+    jitter->next_timestamp += samples;
+    return (kb_jitter_step){KB_JITTER_CONCEAL, (int32_t)samples, NULL, 0};
+}
+
+static kb_jitter_step hold(kb_jitter *jitter, int32_t samples)
+{
+    if (jitter->held_samples >= GIVE_UP_SAMPLES) {
+        jitter->state = KB_JITTER_EMPTY;
+        return (kb_jitter_step){KB_JITTER_SILENCE, samples, NULL, 0};
+    }
+    const int32_t held = jitter->held_samples;
+    jitter->held_samples += samples;
+    return (kb_jitter_step){KB_JITTER_HOLD, samples, NULL, held};
+}
+
+static int64_t least_of(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* The expected packet is missing and `later` is here: a loss. Everything but the last stretch is extrapolated,
+ * the last comes from the copy in `later` if that has one. What was held already counts as extrapolated. */
+static kb_jitter_step pass_loss(kb_jitter *jitter, kb_jitter_slot *later, int64_t now_ns, int32_t samples)
+{
+    const int64_t gap = later->timestamp - jitter->next_timestamp;
+    const int64_t last = least_of(gap, later->samples);
+    if (gap > last) {
+        const int is_overdue = slack_ns(jitter, now_ns, later->timestamp) >= jitter->target_ms * NS_PER_MS;
+        const int64_t skip = is_overdue ? gap - last : least_of(gap - last, jitter->held_samples);
+        jitter->next_timestamp += skip;
+        jitter->held_samples -= (int32_t)least_of(skip, jitter->held_samples);
+        if (gap - skip > last)
+            return conceal(jitter, least_of(gap - skip - last, samples));
+    }
+    const int32_t held = jitter->held_samples;
+    jitter->held_samples = 0;
+    jitter->next_sequence = later->sequence;
+    if (later->has_fec && last == later->samples) { /* a copy is as long as its carrier */
+        jitter->next_timestamp = later->timestamp;
+        return (kb_jitter_step){KB_JITTER_RECOVER, (int32_t)last, later, held};
+    }
+    if (held >= last) {
+        jitter->next_timestamp = later->timestamp;
+        return play(jitter, later);
+    }
+    return conceal(jitter, last);
+}
+
+kb_jitter_step kb_jitter_poll(kb_jitter *jitter, int64_t now_ns, int32_t samples)
+{
+    const int64_t target_ns = jitter->target_ms * NS_PER_MS;
+    if (jitter->state == KB_JITTER_FILLING) {
+        if (slack_ns(jitter, now_ns, jitter->next_timestamp) < target_ns - START_EARLY_NS)
+            return (kb_jitter_step){KB_JITTER_SILENCE, samples, NULL, 0};
+        jitter->state = KB_JITTER_PLAYING;
+    }
+    if (jitter->state == KB_JITTER_EMPTY)
+        return (kb_jitter_step){KB_JITTER_SILENCE, samples, NULL, 0};
+
+    for (;;) {
+        kb_jitter_slot *next = stored(jitter, jitter->next_sequence);
+        kb_jitter_slot *later = later_packet(jitter);
+        if (!next) {
+            if (!later)
+                return hold(jitter, samples);
+            if (later->timestamp > jitter->next_timestamp)
+                return pass_loss(jitter, later, now_ns, samples);
+            jitter->next_sequence = later->sequence; /* the sender's clock went back */
+            continue;
+        }
+        const int64_t slack = slack_ns(jitter, now_ns, next->timestamp);
+        if (later && slack > jitter->settings.max_ms * NS_PER_MS) {
+            next->is_stored = 0;
+            jitter->next_sequence++;
+            jitter->next_timestamp = next->timestamp + next->samples;
+            jitter->held_samples = 0;
+            jitter->skipped++;
+            continue;
+        }
+        const int64_t pause = next->timestamp - jitter->next_timestamp;
+        if (pause > 0 && slack < target_ns)
+            return conceal(jitter, least_of(pause, samples)); /* DTX: no packet was sent for this stretch */
+        return play(jitter, next);
+    }
+}
+
+int kb_jitter_advice(const kb_jitter *jitter, int64_t now_ns, int32_t ready, int32_t quantum)
+{
+    if (jitter->state != KB_JITTER_PLAYING || jitter->held_samples > 0)
+        return 0;
+    const int64_t slack = slack_ns(jitter, now_ns, jitter->next_timestamp);
+    const int64_t target_ns = jitter->target_ms * NS_PER_MS;
+    if (slack < target_ns - SLACK_MARGIN_NS)
+        return 1;
+    if (slack - ns_of(quantum) < target_ns + SLACK_MARGIN_NS)
+        return 0;
+    int32_t here = 0;
+    for (uint16_t i = 0; i < KB_JITTER_SLOTS && here < ready + quantum; i++) {
+        const uint16_t sequence = (uint16_t)(jitter->next_sequence + i);
+        const kb_jitter_slot *slot = &jitter->slots[sequence & (KB_JITTER_SLOTS - 1)];
+        if (!slot->is_stored || slot->sequence != sequence)
+            return 0;
+        here += slot->samples;
+    }
+    return -1;
+}
+
+double kb_jitter_delay_ms(const kb_jitter *jitter, int64_t now_ns)
+{
+    if (jitter->state != KB_JITTER_PLAYING)
+        return 0.0;
+    return (double)slack_ns(jitter, now_ns, jitter->next_timestamp) / (double)NS_PER_MS;
+}
+
+int32_t kb_jitter_buffered(const kb_jitter *jitter)
+{
+    if (jitter->state == KB_JITTER_EMPTY)
+        return 0;
+    const kb_jitter_slot *newest = &jitter->slots[jitter->highest_sequence & (KB_JITTER_SLOTS - 1)];
+    if (!newest->is_stored || newest->sequence != jitter->highest_sequence)
+        return 0;
+    const int64_t samples = newest->timestamp + newest->samples - jitter->next_timestamp;
+    return samples > 0 && samples < 48000 * 60 ? (int32_t)samples : 0;
+}

@@ -1,0 +1,231 @@
+#include "kb_row.h"
+#include "kb_kernels.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SAMPLES_PER_MS (KB_FRAME / KB_FRAME_MS)
+#define VOICE_DB (-50.0f) /* above it a packet is marked as voice (RFC 6464 V bit) */
+
+kb_row *kb_row_new(const kb_opus_table *opus, const kb_opus_voice *voice, uint32_t track)
+{
+    kb_row *row = aligned_alloc(64, (sizeof *row + 63u) & ~(size_t)63u);
+    if (!row)
+        return NULL;
+    memset(row, 0, sizeof *row);
+    row->track = track;
+    row->encoder_bytes = (size_t)opus->encoder_bytes(1);
+    row->encoder = malloc(row->encoder_bytes);
+    if (!row->encoder || kb_opus_voice_init(opus, row->encoder, voice)) {
+        kb_row_free(row);
+        return NULL;
+    }
+    kb_limiter_reset(&row->limiter);
+    kb_ducking_init(&row->ducking, &(kb_ducking_settings){-18.0f, 60, 2500, 800});
+    atomic_store_explicit(&row->readings.mix_db, -127.0f, memory_order_relaxed);
+    atomic_store_explicit(&row->readings.interpreter_db, -127.0f, memory_order_relaxed);
+    atomic_store_explicit(&row->readings.original_db, -127.0f, memory_order_relaxed);
+    return row;
+}
+
+void kb_row_free(kb_row *row)
+{
+    if (!row)
+        return;
+    free(row->encoder);
+    free(row);
+}
+
+/* ---- the plan ----------------------------------------------------------------------------------------------- */
+
+static const kb_row_entry *find(const kb_row_entry *entries, uint32_t count, const kb_source *source,
+                                uint8_t is_interpreter)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (entries[i].source == source && entries[i].is_interpreter == is_interpreter)
+            return &entries[i];
+    return NULL;
+}
+
+static void add(kb_row *row, const kb_row_entry *old, uint32_t old_count, kb_source *source,
+                uint8_t is_interpreter, uint64_t tick)
+{
+    const kb_row_entry *known = find(old, old_count, source, is_interpreter);
+    kb_row_entry *entry = &row->entries[row->entry_count++];
+    if (known && known->target > 0.0f)
+        *entry = *known;
+    else
+        *entry = (kb_row_entry){source, known ? known->gain : 0.0f, 1.0f, is_interpreter, 0, tick};
+}
+
+void kb_row_plan(kb_row *row, kb_source *const *floor, uint32_t floor_count, kb_source *const *interpreters,
+                 uint32_t interpreter_count, uint64_t tick)
+{
+    kb_row_entry old[KB_ROW_ENTRIES];
+    const uint32_t old_count = row->entry_count;
+    memcpy(old, row->entries, old_count * sizeof *old);
+    row->entry_count = 0;
+    for (uint32_t i = 0; i < floor_count; i++)
+        add(row, old, old_count, floor[i], 0, tick);
+    for (uint32_t i = 0; i < interpreter_count; i++)
+        add(row, old, old_count, interpreters[i], 1, tick);
+
+    row->signature = 14695981039346656037u; /* FNV-1a over the numbers, in the plan's order */
+    for (uint32_t i = 0; i < row->entry_count; i++)
+        row->signature = (row->signature ^ row->entries[i].source->number) * 1099511628211u;
+
+    /* Leaving ones fade out behind the plan's; without room they end at once, which no plan of ours reaches. */
+    const uint32_t planned = row->entry_count;
+    for (uint32_t i = 0; i < old_count && row->entry_count < KB_ROW_ENTRIES; i++) {
+        if (old[i].gain <= 0.0f || find(row->entries, planned, old[i].source, old[i].is_interpreter))
+            continue;
+        row->entries[row->entry_count] = old[i];
+        row->entries[row->entry_count++].target = 0.0f;
+    }
+}
+
+void kb_row_end_ramps(kb_row *row)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < row->entry_count; i++) {
+        row->entries[i].gain = row->entries[i].target;
+        if (row->entries[i].target > 0.0f)
+            row->entries[kept++] = row->entries[i];
+    }
+    row->entry_count = kept;
+}
+
+/* ---- one tick ----------------------------------------------------------------------------------------------- */
+
+void kb_row_advance(kb_row *row)
+{
+    kb_ducking_input input = KB_DUCKING_NOBODY;
+    int is_plain = 1;
+    for (uint32_t i = 0; i < row->entry_count; i++) {
+        kb_row_entry *entry = &row->entries[i];
+        if (entry->gain != 1.0f || entry->target != 1.0f || entry->is_interpreter)
+            is_plain = 0;
+        if (!entry->is_interpreter || entry->target <= 0.0f)
+            continue;
+        if (entry->source->voiced_tick > 0 && entry->source->voiced_tick >= entry->added_tick)
+            entry->is_voiced = 1;
+        if (entry->is_voiced)
+            input = KB_DUCKING_VOICED;
+        else if (input == KB_DUCKING_NOBODY)
+            input = KB_DUCKING_STAFFED;
+    }
+    kb_ducking_receive(&row->ducking, input);
+    row->duck_moved = (uint8_t)kb_ducking_advance(&row->ducking, KB_FRAME_MS, row->duck_gains);
+    if (!kb_ducking_is_open(&row->ducking) || row->duck_moved)
+        is_plain = 0;
+    row->settled_ticks = is_plain ? row->settled_ticks + (row->settled_ticks < UINT32_MAX) : 0;
+}
+
+int kb_row_equals(const kb_row *row, const kb_row *other)
+{
+    const int are_settled =
+        row->settled_ticks >= KB_ROW_SETTLED_TICKS && other->settled_ticks >= KB_ROW_SETTLED_TICKS;
+    const int were_shared = row->leader == other->leader; /* or were both unheard, and both begin clean */
+    if ((!are_settled && !were_shared) || row->signature != other->signature ||
+        row->entry_count != other->entry_count ||
+        memcmp(row->duck_gains, other->duck_gains, sizeof row->duck_gains) != 0)
+        return 0;
+    for (uint32_t i = 0; i < row->entry_count; i++) {
+        const kb_row_entry *a = &row->entries[i], *b = &other->entries[i];
+        if (a->source != b->source || a->is_interpreter != b->is_interpreter || a->gain != b->gain ||
+            a->target != b->target)
+            return 0;
+    }
+    return 1;
+}
+
+void kb_row_clone(kb_row *row, const kb_row *from)
+{
+    memcpy(row->encoder, from->encoder, row->encoder_bytes);
+    row->limiter = from->limiter;
+}
+
+void kb_row_reset(kb_row *row, const kb_opus_table *opus)
+{
+    opus->encoder_ctl(row->encoder, KB_OPUS_RESET_STATE);
+    kb_limiter_reset(&row->limiter);
+}
+
+#define PUBLISH(field, value) atomic_store_explicit(&row->readings.field, value, memory_order_relaxed)
+
+static void mix(kb_row *row, float *out, uint8_t is_interpreter)
+{
+    memset(out, 0, KB_FRAME * sizeof *out);
+    for (uint32_t i = 0; i < row->entry_count; i++) {
+        const kb_row_entry *entry = &row->entries[i];
+        if (entry->is_interpreter == is_interpreter)
+            kb_mix_ramp(out, entry->source->block, KB_FRAME, entry->gain, entry->target);
+    }
+}
+
+static void duck(kb_row *row, float *samples)
+{
+    if (!row->duck_moved) {
+        if (row->duck_gains[0] != 1.0f)
+            kb_apply_ramp(samples, KB_FRAME, row->duck_gains[0], row->duck_gains[0]);
+        return;
+    }
+    for (int ms = 0; ms < KB_FRAME_MS; ms++)
+        kb_apply_ramp(samples + ms * SAMPLES_PER_MS, SAMPLES_PER_MS, row->duck_gains[ms],
+                      row->duck_gains[ms + 1]);
+}
+
+void kb_row_render(kb_row *row)
+{
+    mix(row, row->floor, 0);
+    duck(row, row->floor);
+    mix(row, row->mix, 1);
+    PUBLISH(original_db, kb_level_db(kb_energy(row->floor, KB_FRAME), KB_FRAME));
+    PUBLISH(interpreter_db, kb_level_db(kb_energy(row->mix, KB_FRAME), KB_FRAME));
+    kb_mix_ramp(row->mix, row->floor, KB_FRAME, 1.0f, 1.0f);
+    kb_limiter_run(&row->limiter, row->mix, KB_FRAME);
+    kb_row_end_ramps(row);
+
+    const float db = kb_level_db(kb_energy(row->mix, KB_FRAME), KB_FRAME);
+    const float below = db < 0.0f ? -db : 0.0f;
+    row->level = (uint8_t)((uint8_t)(below + 0.5f) | (db > VOICE_DB ? 0x80 : 0));
+    PUBLISH(mix_db, db);
+    PUBLISH(duck_db, row->ducking.db);
+    PUBLISH(is_heard, 1);
+    PUBLISH(is_shared, 0);
+}
+
+int32_t kb_row_encode(kb_row *row, const kb_opus_table *opus)
+{
+    row->packet_bytes = opus->encode(row->encoder, row->mix, KB_FRAME, row->packet, KB_PACKET_BYTES);
+    return row->packet_bytes;
+}
+
+/* Nobody listens: levels come from the sources' own, summed as powers, and every ramp is over. */
+void kb_row_skip(kb_row *row)
+{
+    kb_row_end_ramps(row);
+    float power[2] = {0.0f, 0.0f};
+    for (uint32_t i = 0; i < row->entry_count; i++)
+        power[row->entries[i].is_interpreter] += powf(10.0f, row->entries[i].source->level_db * 0.1f);
+    power[0] *= row->duck_gains[KB_FRAME_MS] * row->duck_gains[KB_FRAME_MS];
+    PUBLISH(original_db, kb_level_db(power[0], 1));
+    PUBLISH(interpreter_db, kb_level_db(power[1], 1));
+    PUBLISH(mix_db, kb_level_db(power[0] + power[1], 1));
+    PUBLISH(duck_db, row->ducking.db);
+    PUBLISH(is_heard, 0);
+    PUBLISH(is_shared, 0);
+    row->packet_bytes = 0;
+}
+
+void kb_row_follow(kb_row *row, const kb_row *leader)
+{
+    PUBLISH(original_db, atomic_load_explicit(&leader->readings.original_db, memory_order_relaxed));
+    PUBLISH(mix_db, atomic_load_explicit(&leader->readings.mix_db, memory_order_relaxed));
+    PUBLISH(interpreter_db, atomic_load_explicit(&leader->readings.interpreter_db, memory_order_relaxed));
+    PUBLISH(duck_db, row->ducking.db);
+    PUBLISH(is_heard, 1);
+    PUBLISH(is_shared, 1);
+    kb_row_end_ramps(row);
+}

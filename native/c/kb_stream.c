@@ -1,0 +1,290 @@
+#include "kb_stream.h"
+#include "kb_kernels.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define FADE_FROM 2880 /* extrapolation is believable for 60 ms, and out at 120 */
+#define FADE_TO 5760
+#define JOIN 240 /* 5 ms of crossfade where the decoder is set back, or speech returns after the fade */
+#define MAX_SANE 8.0f /* decoders stay near ±1; beyond is a broken stream, and one NaN would poison every mix */
+
+/* Silence, for cuts and inserts: below −55 dBFS, or within 4 dB of a background that is itself below −40. */
+#define SILENCE_DB (-55.0f)
+#define BACKGROUND_MAX_DB (-40.0f)
+#define BACKGROUND_MARGIN_DB 4.0f
+#define BACKGROUND_RISE_DB 0.02f /* per frame: 1 dB/s */
+
+int kb_stream_init(kb_stream *stream, const kb_opus_table *opus, const kb_jitter_settings *settings)
+{
+    memset(stream, 0, sizeof *stream);
+    stream->opus = opus;
+    stream->decoder_bytes = (size_t)opus->decoder_bytes(1);
+    stream->decoder = malloc(stream->decoder_bytes);
+    stream->snapshot = malloc(stream->decoder_bytes);
+    if (!stream->decoder || !stream->snapshot || opus->decoder_init(stream->decoder, KB_OPUS_RATE, 1)) {
+        kb_stream_free(stream);
+        return -1;
+    }
+    stream->wire_level = 0x7f;
+    stream->noise_db = SILENCE_DB;
+    kb_jitter_init(&stream->jitter, settings);
+    return 0;
+}
+
+void kb_stream_free(kb_stream *stream)
+{
+    free(stream->decoder);
+    free(stream->snapshot);
+    stream->decoder = stream->snapshot = NULL;
+}
+
+int kb_stream_receive(kb_stream *stream, const kb_stream_packet *packet, const uint8_t *payload)
+{
+    stream->counts.received++;
+    const int samples =
+        packet->bytes > 0 ? stream->opus->packet_samples(payload, packet->bytes, KB_OPUS_RATE) : -1;
+    if (samples <= 0 || samples > KB_OPUS_MAX_SAMPLES) {
+        stream->counts.malformed++;
+        return 0;
+    }
+    const int has_fec =
+        stream->opus->packet_has_fec ? stream->opus->packet_has_fec(payload, packet->bytes) > 0 : 1;
+    const kb_jitter_packet header = {
+        .at_ns = packet->at_ns,
+        .ssrc = packet->ssrc,
+        .timestamp = packet->timestamp,
+        .sequence = packet->sequence,
+        .bytes = packet->bytes,
+        .samples = (uint16_t)samples,
+        .has_fec = (uint8_t)has_fec,
+    };
+    switch (kb_jitter_receive(&stream->jitter, &header, payload)) {
+    case KB_JITTER_DUPLICATE:
+        stream->counts.duplicates++;
+        return 1;
+    case KB_JITTER_LATE:
+        stream->counts.late++;
+        return 1;
+    case KB_JITTER_RESTARTED:
+        stream->counts.restarts++;
+        stream->is_stale = 1;
+        break;
+    case KB_JITTER_STORED:
+        break;
+    }
+    stream->wire_level = packet->level;
+    return 1;
+}
+
+/* ---- filling the fifo --------------------------------------------------------------------------------------- */
+
+static void forget_decoder(kb_stream *stream)
+{
+    stream->opus->decoder_ctl(stream->decoder, KB_OPUS_RESET_STATE);
+    stream->has_snapshot = 0;
+    stream->is_stale = 0;
+}
+
+static int fade_gain(int32_t run, float *gain)
+{
+    const float left = (float)(FADE_TO - run) / (float)(FADE_TO - FADE_FROM);
+    *gain = left > 1.0f ? 1.0f : left < 0.0f ? 0.0f : left;
+    return *gain > 0.0f;
+}
+
+/* Extrapolates into `out`, fading with the length of the run; zeros without the decoder's work once faded out.
+ * libopus takes multiples of 2.5 ms, a sender's clock may have left another number: `out` has 2.5 ms to spare. */
+static void extrapolate(kb_stream *stream, float *out, int32_t samples)
+{
+    float from, to;
+    const int is_audible = fade_gain(stream->concealed_run, &from);
+    stream->concealed_run += samples;
+    fade_gain(stream->concealed_run, &to);
+    const int32_t whole = (samples + 119) / 120 * 120;
+    if (!is_audible || stream->is_stale ||
+        stream->opus->decode(stream->decoder, NULL, 0, out, whole, 0) != whole ||
+        !kb_all_within(out, (size_t)samples, MAX_SANE)) {
+        memset(out, 0, (size_t)samples * sizeof *out);
+        return;
+    }
+    if (from < 1.0f || to < 1.0f)
+        kb_apply_ramp(out, (size_t)samples, from, to);
+}
+
+static void count_concealed(kb_stream *stream, int32_t samples)
+{
+    stream->concealed_rest += samples;
+    stream->counts.concealed += (uint64_t)(stream->concealed_rest / 480);
+    stream->concealed_rest %= 480;
+}
+
+/* Decodes a packet, or with `fec` the copy it carries, to `samples` floats; 0 when it was not possible. */
+static int decode(kb_stream *stream, const kb_jitter_slot *packet, float *out, int32_t samples, int fec)
+{
+    if (stream->is_stale)
+        forget_decoder(stream);
+    const int given =
+        stream->opus->decode(stream->decoder, packet->payload, packet->bytes, out, samples, fec);
+    if (given != samples) {
+        stream->counts.malformed++;
+        return 0;
+    }
+    stream->counts.decodes++;
+    if (!kb_all_within(out, (size_t)samples, MAX_SANE)) {
+        memset(out, 0, (size_t)samples * sizeof *out);
+        stream->counts.malformed++;
+        forget_decoder(stream);
+    }
+    return 1;
+}
+
+/* The packet that was waited for is here after all: the decoder goes back to where it was before it guessed
+ * (error of the next 80 ms −25 dB instead of −10), and a crossfade hides the seam to the guess. */
+static void decode_after_hold(kb_stream *stream, const kb_jitter_step *step, float *out)
+{
+    float tail[JOIN] = {0};
+    const int32_t run = stream->concealed_run;
+    const int fec = step->action == KB_JITTER_RECOVER;
+    extrapolate(stream, tail, JOIN);
+    memcpy(stream->decoder, stream->snapshot, stream->decoder_bytes);
+    stream->concealed_run = run;
+    if (decode(stream, step->packet, out, step->samples, fec)) {
+        if (step->samples >= JOIN)
+            kb_crossfade(out, tail, out, JOIN);
+        stream->concealed_run = 0;
+    } else {
+        extrapolate(stream, out, step->samples);
+    }
+}
+
+static void fill_real(kb_stream *stream, const kb_jitter_step *step, float *out)
+{
+    const int fec = step->action == KB_JITTER_RECOVER;
+    if (stream->has_snapshot && step->held_samples > 0 && !stream->is_stale) {
+        decode_after_hold(stream, step, out);
+    } else if (decode(stream, step->packet, out, step->samples, fec)) {
+        if (stream->concealed_run > FADE_FROM && step->samples >= JOIN)
+            kb_apply_ramp(out, JOIN, 0.0f, 1.0f);
+        stream->concealed_run = 0;
+    } else {
+        extrapolate(stream, out, step->samples);
+        count_concealed(stream, step->samples);
+    }
+    stream->has_snapshot = 0;
+    if (fec)
+        stream->counts.recovered++;
+}
+
+static void fill_guess(kb_stream *stream, const kb_jitter_step *step, float *out)
+{
+    if (step->action == KB_JITTER_HOLD && step->held_samples == 0 && !stream->is_stale) {
+        memcpy(stream->snapshot, stream->decoder, stream->decoder_bytes);
+        stream->has_snapshot = 1;
+    }
+    extrapolate(stream, out, step->samples);
+    count_concealed(stream, step->samples);
+}
+
+static void fill(kb_stream *stream, int64_t now_ns, int is_wanted, size_t wanted)
+{
+    while (stream->ready < wanted) {
+        const kb_jitter_step step =
+            kb_jitter_poll(&stream->jitter, now_ns, (int32_t)(wanted - stream->ready));
+        float *out = stream->fifo + stream->ready;
+        stream->ready += (size_t)step.samples;
+        if (!is_wanted || step.action == KB_JITTER_SILENCE) {
+            memset(out, 0, (size_t)step.samples * sizeof *out);
+            stream->concealed_run = FADE_TO;
+            stream->has_snapshot = 0;
+            stream->is_stale |= !is_wanted;
+        } else if (step.action == KB_JITTER_PLAY || step.action == KB_JITTER_RECOVER) {
+            fill_real(stream, &step, out);
+        } else {
+            fill_guess(stream, &step, out);
+        }
+    }
+}
+
+/* ---- keeping the delay: cuts and inserts in silence ------------------------------------------------------------
+ * In running speech a later issue adds one pitch-synchronous (WSOLA) operation of ≤ 8 ms per ≥ 40 ms, here. */
+
+static float silence_threshold(const kb_stream *stream)
+{
+    float background = stream->noise_db + BACKGROUND_MARGIN_DB;
+    background = background < BACKGROUND_MAX_DB ? background : BACKGROUND_MAX_DB;
+    return background > SILENCE_DB ? background : SILENCE_DB;
+}
+
+static int is_silent(const kb_stream *stream, size_t samples)
+{
+    /* By halves of 10 ms: the onset of a word must not hide in the average of a long stretch. */
+    for (size_t at = 0; at + 480 <= samples; at += 480)
+        if (kb_level_db(kb_energy(stream->fifo + at, 480), 480) >= silence_threshold(stream))
+            return 0;
+    return 1;
+}
+
+/* Takes `samples` out of the first `span` with a crossfade; span ≥ samples + 2·JOIN. */
+static void cut(kb_stream *stream, size_t span, size_t samples)
+{
+    float *at = stream->fifo + (span - samples - JOIN) / 2;
+    kb_crossfade(at, at, at + samples, JOIN);
+    const size_t moved = stream->ready - (size_t)(at + samples + JOIN - stream->fifo);
+    memmove(at + JOIN, at + samples + JOIN, moved * sizeof *at);
+    stream->ready -= samples;
+    stream->counts.cut += samples / 480;
+}
+
+/* Plays the first 10 ms twice with a crossfade; needs 15 ms in the fifo. */
+static void insert_10_ms(kb_stream *stream)
+{
+    float joined[JOIN];
+    float *fifo = stream->fifo;
+    kb_crossfade(joined, fifo + 480, fifo, JOIN);
+    memmove(fifo + 480 + JOIN, fifo + JOIN, (stream->ready - JOIN) * sizeof *fifo);
+    memcpy(fifo + 480, joined, sizeof joined);
+    stream->ready += 480;
+    stream->counts.inserted++;
+}
+
+static void adjust(kb_stream *stream, int advice)
+{
+    /* What lies beyond whole frames is delay that protects nothing: the next packet is needed no later for it. */
+    const size_t odd = stream->ready % KB_FRAME;
+    if (advice < 0 && is_silent(stream, 2 * KB_FRAME)) {
+        cut(stream, 2 * KB_FRAME, KB_FRAME);
+    } else if (odd >= 120 && is_silent(stream, KB_FRAME + odd)) {
+        cut(stream, KB_FRAME + odd, odd);
+    } else if (advice > 0 && is_silent(stream, KB_FRAME)) {
+        insert_10_ms(stream);
+        insert_10_ms(stream);
+    }
+}
+
+void kb_stream_render(kb_stream *stream, int64_t now_ns, int is_wanted, float *out)
+{
+    /* Unheard frames count as silence: their delay may be put right at once. */
+    int advice = 0;
+    if ((stream->was_silent || !is_wanted) && stream->ready < KB_FRAME)
+        advice = kb_jitter_advice(&stream->jitter, now_ns, (int32_t)(KB_FRAME - stream->ready), KB_FRAME);
+    fill(stream, now_ns, is_wanted, advice < 0 ? 2 * KB_FRAME : KB_FRAME);
+    if (stream->was_silent || !is_wanted)
+        adjust(stream, advice);
+
+    memcpy(out, stream->fifo, KB_FRAME * sizeof *out);
+    stream->ready -= KB_FRAME;
+    memmove(stream->fifo, stream->fifo + KB_FRAME, stream->ready * sizeof *stream->fifo);
+    if (!is_wanted)
+        return;
+    const float db = kb_level_db(kb_energy(out, KB_FRAME), KB_FRAME);
+    stream->was_silent = db < silence_threshold(stream);
+    stream->noise_db += BACKGROUND_RISE_DB;
+    if (db < stream->noise_db)
+        stream->noise_db = db > -90.0f ? db : -90.0f;
+}
+
+double kb_stream_delay_ms(const kb_stream *stream, int64_t now_ns)
+{
+    return kb_jitter_delay_ms(&stream->jitter, now_ns) + (double)stream->ready / 48.0;
+}

@@ -1,0 +1,62 @@
+/* One RTP Opus source: jitter buffer, decoder with FEC and concealment, and the edits that keep its delay. */
+#ifndef KB_STREAM_H
+#define KB_STREAM_H
+
+#include "kb_jitter.h"
+#include "kb_opus_table.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define KB_FRAME 960 /* samples of the engine's 20 ms at 48 kHz */
+
+/* A longest packet on top of the two frames that a cut needs. */
+#define KB_STREAM_FIFO (2 * KB_FRAME + 2 * KB_OPUS_MAX_SAMPLES)
+
+typedef struct kb_stream_counts {
+    uint64_t received, duplicates, late, malformed, restarts;
+    uint64_t decodes;   /* calls of the decoder for a packet or a copy; concealment apart */
+    uint64_t recovered; /* packets whose copy (FEC) was played in their place */
+    uint64_t concealed; /* 10 ms units that neither a packet nor a copy filled, while a stream was playing */
+    uint64_t cut, inserted; /* 10 ms units taken out or put in, in silence */
+} kb_stream_counts;
+
+typedef struct kb_stream {
+    const kb_opus_table *opus;
+    void *decoder;
+    void *snapshot; /* the decoder's state before it began to extrapolate for a packet not here yet */
+    size_t decoder_bytes;
+    uint8_t has_snapshot, is_stale, was_silent;
+    uint8_t wire_level; /* RFC 6464 of the last packet, 0x7f when unknown */
+    int32_t concealed_run; /* samples extrapolated since the last real one */
+    int32_t concealed_rest; /* not yet counted in units of 10 ms */
+    float noise_db;         /* follows the quietest frames */
+    kb_jitter jitter;
+    kb_stream_counts counts;
+    size_t ready; /* samples in `fifo` */
+    float fifo[KB_STREAM_FIFO];
+} kb_stream;
+
+/* 0, or −1 without memory. */
+int kb_stream_init(kb_stream *stream, const kb_opus_table *opus, const kb_jitter_settings *settings);
+void kb_stream_free(kb_stream *stream);
+
+typedef struct kb_stream_packet {
+    int64_t at_ns;
+    uint32_t ssrc;
+    uint32_t timestamp;
+    uint16_t sequence;
+    uint16_t bytes; /* ≤ KB_JITTER_PAYLOAD_BYTES */
+    uint8_t level;
+} kb_stream_packet;
+
+/* Returns 1 when the payload is Opus, whatever the buffer made of it; a malformed one costs a counter. */
+int kb_stream_receive(kb_stream *stream, const kb_stream_packet *packet, const uint8_t *payload);
+
+/* Writes the frame due at `now_ns`. With is_wanted = 0 the buffer runs on, nothing is decoded, out is zeros. */
+void kb_stream_render(kb_stream *stream, int64_t now_ns, int is_wanted, float *out);
+
+/* Ms between the fastest arrival and being heard, network apart. */
+double kb_stream_delay_ms(const kb_stream *stream, int64_t now_ns);
+
+#endif
