@@ -1,0 +1,28 @@
+"""Who is heard where, as a value: the one thing media needs to know of a meeting."""
+
+from dataclasses import dataclass
+
+from kabina.interpretation.ids import ChannelId, ParticipantId
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelPlan:
+    """One outlet: `floor` is always heard, lowered while there are `interpreters`."""
+
+    channel: ChannelId
+    floor: tuple[ParticipantId, ...]
+    interpreters: tuple[ParticipantId, ...]
+    listeners: int
+
+    @property
+    def mix(self) -> tuple[tuple[ParticipantId, ...], tuple[ParticipantId, ...]]:
+        """What is heard; channels equal in it sound alike and can share an encoder."""
+        return self.floor, self.interpreters
+
+
+@dataclass(frozen=True, slots=True)
+class MediaPlan:
+    """The whole meeting: everybody on the floor, and each channel, the original (`FLOOR`) first."""
+
+    floor: tuple[ParticipantId, ...]
+    channels: tuple[ChannelPlan, ...]

@@ -1,0 +1,170 @@
+"""What a meeting is at one moment, and the two values made from it: `plan` for media, `view` for
+people. It decides nothing; `meeting` does.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from kabina.interpretation.booth import Booth, Desk
+from kabina.interpretation.floor import Floor
+from kabina.interpretation.ids import FLOOR, BoothId, ChannelId, ParticipantId, Role
+from kabina.interpretation.languages import Language, language, sounds_like
+from kabina.interpretation.media_plan import ChannelPlan, MediaPlan
+from kabina.interpretation.spec import MeetingSpec
+from kabina.interpretation.tables import CHANNEL, ChannelState, Feed, FloorSpeech
+from kabina.interpretation.view import (
+    BoothView,
+    ChannelView,
+    DeskView,
+    FloorView,
+    MeetingView,
+    OnAirView,
+    SpeakerView,
+)
+
+
+@dataclass(slots=True)
+class Participant:
+    """Somebody in the meeting, and what they hear."""
+
+    id: ParticipantId
+    name: str
+    role: Role
+    languages: frozenset[str]
+    listening: ChannelId | None = None
+    audio_lost: bool = False
+
+
+@dataclass(slots=True)
+class MeetingState:
+    """People, floor and booths; equal states are equal values."""
+
+    spec: MeetingSpec
+    languages: Mapping[ChannelId, Language]
+    floor: Floor
+    booths: dict[BoothId, Booth]
+    people: dict[ParticipantId, Participant]
+    listeners: Counter[ChannelId]
+
+    @classmethod
+    def before_anybody_comes(cls, spec: MeetingSpec) -> "MeetingState":
+        return cls(
+            spec,
+            {channel: language(channel) for channel in spec.channels},
+            Floor(spec.floor_language),
+            {
+                booth: Booth.with_desks(booth, ChannelId(booth), spec.desks_per_booth)
+                for booth in spec.booths
+            },
+            {},
+            Counter(),
+        )
+
+    # Finding
+
+    def name(self, participant: ParticipantId) -> str:
+        return self.people[participant].name
+
+    def autonym(self, channel: ChannelId) -> str:
+        return self.languages[channel].autonym
+
+    def seat(self, participant: ParticipantId) -> tuple[Booth, Desk] | None:
+        """The participant's booth and desk, if they sit at one."""
+        for booth in self.booths.values():
+            desk = booth.desk_of(participant)
+            if desk is not None:
+                return booth, desk
+        return None
+
+    # Values for others
+
+    def channel_states(self) -> dict[ChannelId, ChannelState]:
+        """What the listeners of each language channel hear."""
+        on_air = {booth.channel for booth in self.booths.values() if booth.on_air()}
+        spoken = self.floor.language
+        return {
+            channel: CHANNEL[
+                Feed.ON_AIR if channel in on_air else Feed.IDLE,
+                FloorSpeech.SAME if sounds_like(channel, spoken) else FloorSpeech.OTHER,
+            ]
+            for channel in self.languages
+        }
+
+    def plan(self) -> MediaPlan:
+        """Who is heard where."""
+        floor = self.floor.speakers()
+        on_air = {booth.channel: booth.interpreters() for booth in self.booths.values()}
+        return MediaPlan(
+            floor,
+            tuple(
+                ChannelPlan(channel, floor, on_air.get(channel, ()), self.listeners[channel])
+                for channel in (FLOOR, *self.languages)
+            ),
+        )
+
+    def view(self, *, now: float, revision: int) -> MeetingView:
+        """What people see; its seconds are counted up to `now`."""
+        states = self.channel_states()
+        return MeetingView(
+            id=self.spec.meeting_id,
+            title=self.spec.title,
+            revision=revision,
+            floor=self._floor_view(now),
+            channels=tuple(
+                ChannelView(
+                    id=channel,
+                    language=spoken,
+                    state=states[channel],
+                    on_air=self._on_air_view(self.booths.get(BoothId(channel)), now),
+                    listeners=self.listeners[channel],
+                )
+                for channel, spoken in self.languages.items()
+            ),
+            booths=tuple(
+                BoothView(id=booth.id, channel=booth.channel, desks=self._desk_views(booth))
+                for booth in self.booths.values()
+            ),
+        )
+
+    def _floor_view(self, now: float) -> FloorView:
+        return FloorView(
+            language=language(self.floor.language),
+            speakers=tuple(
+                SpeakerView(
+                    participant=speaker,
+                    name=self.name(speaker),
+                    language=turn.language,
+                    speaking_s=_seconds(now - turn.since_s),
+                )
+                for speaker, turn in self.floor.turns.items()
+            ),
+            listeners=self.listeners[FLOOR],
+        )
+
+    def _on_air_view(self, booth: Booth | None, now: float) -> tuple[OnAirView, ...]:
+        return tuple(
+            OnAirView(
+                participant=interpreter,
+                name=self.name(interpreter),
+                on_air_s=_seconds(now - desk.since_s),
+            )
+            for desk in (booth.on_air() if booth is not None else ())
+            if (interpreter := desk.occupant) is not None
+        )
+
+    def _desk_views(self, booth: Booth) -> tuple[DeskView, ...]:
+        return tuple(
+            DeskView(
+                number=desk.number,
+                participant=occupant,
+                name=self.name(occupant),
+                state=desk.state,
+            )
+            for desk in booth.desks
+            if (occupant := desk.occupant) is not None
+        )
+
+
+def _seconds(span_s: float) -> float:
+    return round(span_s, 3)  # nobody reads more, and 12.500000000001 is ugly on the wire
