@@ -1,0 +1,176 @@
+"""The selective forwarding unit: offers in, answers out, the plane's events to their peers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+from typing import TYPE_CHECKING, Final
+
+from kabina.native import plane as native
+from kabina.sfu import negotiation, sdp_limits, seam
+from kabina.sfu.errors import NodeFullError
+from kabina.sfu.offer import AUDIO_LEVEL_URI, MID_URI, Answer, AnswerSection, Offer, OutgoingStream
+from kabina.sfu.peer import Peer, PeerListener, PublishedTrack, Slot
+from kabina.sfu.peer_states import PeerEvent
+
+if TYPE_CHECKING:
+    from kabina.sfu.negotiation import Permissions
+    from kabina.sfu.sdp_limits import PreparedOffer
+
+_log = logging.getLogger(__name__)
+
+
+# A client is removed at most 10 s after its last authenticated datagram: libwebrtc checks every
+# ~2.5 s, aioice every 5. The rest of the 10 s is for the plane's timer and the close.
+SILENCE: Final = native.Silence(peer_stalled_ms=5000, peer_lost_ms=9500)
+
+
+class ForwardingUnit:
+    """All peers of a node behind one UDP port; Python runs per join and state change."""
+
+    def __init__(self, *, host: str, port: int, public_ip: str) -> None:
+        """Binds the media port; OSError if it is taken."""
+        self.plane = native.Plane(host=host, port=port, silence=SILENCE)
+        self.public_ip = public_ip
+        self.dtls_refused = 0
+        self._peers: dict[int, Peer] = {}
+        self._numbers = count(1)
+        self._certificate = seam.Certificate.generateCertificate()
+        # Parsing an offer within all caps takes up to 21 ms (testing.md §4): off the loop, in one
+        # thread.
+        self._parser = ThreadPoolExecutor(max_workers=1, thread_name_prefix="kabina-sdp")
+
+    @property
+    def peer_count(self) -> int:
+        return len(self._peers)
+
+    def start(self) -> None:
+        self.plane.start()
+        asyncio.get_running_loop().add_reader(self.plane.event_fd, self._drain)
+
+    async def close(self) -> None:
+        """Closes every peer and the port; within 2 s."""
+        await asyncio.gather(*(peer.close() for peer in list(self._peers.values())))
+        asyncio.get_running_loop().remove_reader(self.plane.event_fd)
+        self.plane.stop()
+        self._parser.shutdown(wait=False, cancel_futures=True)
+
+    async def join(self, sdp: str, permissions: Permissions, listener: PeerListener) -> Peer:
+        """Answers an offer: the peer, its slots and its tracks are in the plane when this returns.
+
+        Raises SdpTooLargeError, SdpMalformedError, SdpUnsupportedError, NodeFullError.
+        """
+        loop = asyncio.get_running_loop()
+        prepared, offer = await loop.run_in_executor(self._parser, _read_offer, sdp)
+        stream_id = secrets.token_hex(8)
+        used_ssrcs = {ssrc for section in offer.sections for ssrc in section.ssrcs}
+
+        def new_stream() -> OutgoingStream:
+            ssrc = next(
+                s for s in iter(lambda: secrets.randbits(32), None) if s not in used_ssrcs and s
+            )
+            used_ssrcs.add(ssrc)
+            return OutgoingStream(
+                ssrc, cname=stream_id, stream_id=stream_id, track_id=secrets.token_hex(8)
+            )
+
+        sections = negotiation.answer_sections(offer, permissions, new_stream)
+        answer = Answer(
+            sections=sections,
+            ufrag=secrets.token_hex(4),
+            password=secrets.token_hex(12),
+            fingerprints=(self._certificate.sha256,),
+            setup=negotiation.choose_setup(offer.setup),
+            candidate_ip=self.public_ip,
+            candidate_port=self.plane.port,
+            session_id=secrets.randbits(62),
+            parameters=negotiation.OPUS_PARAMETERS,
+        )
+        peer = self._add_peer(offer, answer, listener)
+        peer.answer = seam.write_answer(answer, prepared)
+        return peer
+
+    def _add_peer(self, offer: Offer, answer: Answer, listener: PeerListener) -> Peer:
+        try:
+            handle = self.plane.add_peer(local_ufrag=answer.ufrag, local_password=answer.password)
+        except native.PlaneFullError as error:
+            raise NodeFullError("this server has no room for another participant") from error
+        peer = Peer(
+            number=next(self._numbers),
+            handle=handle,
+            plane=self.plane,
+            offer=offer,
+            setup=answer.setup,
+            certificate=self._certificate,
+            listener=listener,
+            forget=self._forget,
+        )
+        self._peers[handle] = peer
+        peer.tracks = tuple(
+            PublishedTrack(self._add_track(handle, section), self.plane)
+            for section in answer.sections
+            if section.direction.receives
+        )
+        peer.slots = tuple(
+            Slot(self._add_slot(handle, section, section.stream), self.plane)
+            for section in answer.sections
+            if section.stream is not None
+        )
+        return peer
+
+    def _add_track(self, peer: int, answered: AnswerSection) -> int:
+        section = answered.section
+        return self.plane.add_track(
+            peer,
+            clock_rate=answered.codec.clock_rate,
+            mid=section.mid,
+            mid_extension_id=section.extensions.get(MID_URI, 0),
+            level_extension_id=section.extensions.get(AUDIO_LEVEL_URI, 0),
+            ssrcs=section.ssrcs,
+            payload_types=(answered.codec.payload_type,),
+        )
+
+    def _add_slot(self, peer: int, answered: AnswerSection, stream: OutgoingStream) -> int:
+        section = answered.section
+        return self.plane.add_slot(
+            peer,
+            ssrc=stream.ssrc,
+            payload_type=answered.codec.payload_type,
+            clock_rate=answered.codec.clock_rate,
+            mid=section.mid,
+            mid_extension_id=section.extensions.get(MID_URI, 0),
+            level_extension_id=section.extensions.get(AUDIO_LEVEL_URI, 0),
+            cname=stream.cname,
+        )
+
+    def _forget(self, peer: Peer) -> None:
+        self._peers.pop(peer.handle, None)
+
+    def _drain(self) -> None:
+        for event in self.plane.poll():
+            match event:
+                case native.DtlsReceived(handle, datagram):
+                    peer = self._peers.get(handle)
+                    if peer is None or not peer.dtls_received(datagram):
+                        self.dtls_refused += 1
+                case native.Nominated(handle):
+                    self._tell(handle, PeerEvent.NOMINATED)
+                case native.PeerStalled(handle):
+                    self._tell(handle, PeerEvent.WENT_SILENT)
+                case native.PeerResumed(handle):
+                    self._tell(handle, PeerEvent.CAME_BACK)
+                case native.PeerLost(handle):
+                    self._tell(handle, PeerEvent.LOST)
+
+    def _tell(self, handle: int, event: PeerEvent) -> None:
+        peer = self._peers.get(handle)
+        if peer is not None:
+            peer.receive(event)
+
+
+def _read_offer(sdp: str) -> tuple[PreparedOffer, Offer]:
+    prepared = sdp_limits.prepare(sdp)
+    return prepared, seam.parse_offer(prepared)

@@ -1,0 +1,135 @@
+"""One joined client: its DTLS transport, the tracks it publishes, the slots it hears."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+
+from kabina.sfu.peer_states import PeerEvent, PeerState, next_state
+from kabina.sfu.seam import DtlsEnd, DtlsTransport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kabina.native.plane import Plane
+    from kabina.sfu.offer import Offer, Setup
+    from kabina.sfu.seam import Certificate
+
+_log = logging.getLogger(__name__)
+
+# From the answer to keys. A browser needs 0.2–1.3 s (web.md §10); a client behind a slow link a few
+# more.
+CONNECT_TIMEOUT_S: Final = 15.0
+
+
+class PeerListener(Protocol):
+    """Told what happens to a peer, on the loop, after the peer's own state has changed."""
+
+    def peer_state_changed(self, peer: Peer, event: PeerEvent) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One outgoing stream for life: its source changes in the plane, the client sees one stream."""
+
+    handle: int
+    plane: Plane
+
+    def listen_to(self, track: int) -> None:
+        """Switches at the first packet of `track`, until then the old one goes on; 0: silence."""
+        self.plane.set_slot_source(self.handle, track)
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedTrack:
+    """What the peer sends in one section."""
+
+    handle: int
+    plane: Plane
+
+    def feed_mix(self, source: int) -> None:
+        """Copies the track's payloads to this source of the mix engine; 0 ends that."""
+        self.plane.feed_mix(self.handle, source)
+
+
+class Peer:
+    """Created by `ForwardingUnit.join`; lives until `close()`, a close_notify or silence."""
+
+    def __init__(
+        self,
+        *,
+        number: int,
+        handle: int,
+        plane: Plane,
+        offer: Offer,
+        setup: Setup,
+        certificate: Certificate,
+        listener: PeerListener,
+        forget: Callable[[Peer], None],
+    ) -> None:
+        self.number = number
+        self.handle = handle
+        self.state = PeerState.NEW
+        self.answer = ""
+        self.slots: tuple[Slot, ...] = ()
+        self.tracks: tuple[PublishedTrack, ...] = ()
+        self._plane = plane
+        self._offer = offer
+        self._listener = listener
+        self._forget = forget
+        self._end = DtlsEnd(lambda datagram: plane.send(handle, datagram))
+        self._dtls = DtlsTransport(self._end, certificate, setup)
+        self._dtls.on("statechange", self._dtls_state_changed)
+        self._handshake: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
+        loop = asyncio.get_running_loop()
+        self._deadline = loop.call_later(CONNECT_TIMEOUT_S, self.receive, PeerEvent.FAILED)
+
+    def receive(self, event: PeerEvent) -> None:
+        """A fact about this peer; moves the state and tells the listener if it changed."""
+        before = self.state
+        self.state = next_state(before, event)
+        if self.state is before:
+            return
+        if self.state is PeerState.CONNECTING:
+            self._handshake = asyncio.get_running_loop().create_task(self._shake_hands())
+        elif self.state is PeerState.CONNECTED:
+            self._deadline.cancel()
+        elif self.state is PeerState.CLOSED:
+            _log.info("peer closed", extra={"peer": self.number, "reason": event.value})
+            self._closing = asyncio.get_running_loop().create_task(self._release())
+        self._listener.peer_state_changed(self, event)
+
+    def dtls_received(self, datagram: bytes) -> bool:
+        return self._dtls.receive(datagram)
+
+    async def close(self) -> None:
+        """Frees everything; idempotent, and done within 2 s whatever the other end does."""
+        self.receive(PeerEvent.CLOSED)
+        if self._closing is not None:
+            await asyncio.shield(self._closing)
+
+    async def _shake_hands(self) -> None:
+        keys = await self._dtls.connect(self._offer.fingerprints)
+        if keys is None:
+            self.receive(PeerEvent.FAILED)
+        elif self.state is PeerState.CONNECTING:
+            self._plane.set_keys(
+                self.handle, profile=keys.profile, transmit=keys.transmit, receive=keys.receive
+            )
+            self.receive(PeerEvent.KEYED)
+
+    def _dtls_state_changed(self) -> None:
+        if self._dtls.is_closed and self.state in (PeerState.CONNECTED, PeerState.STALLED):
+            self.receive(PeerEvent.REMOTE_CLOSED)
+
+    async def _release(self) -> None:
+        self._deadline.cancel()
+        if self._handshake is not None and self._handshake is not asyncio.current_task():
+            self._handshake.cancel()
+        await self._dtls.close()
+        self._end.close()
+        self._plane.remove_peer(self.handle)
+        self._forget(self)
