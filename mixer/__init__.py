@@ -1,0 +1,1 @@
+"""Language channels: which sources go into which row, and how deep the floor is ducked."""

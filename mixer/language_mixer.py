@@ -1,0 +1,78 @@
+"""The mix engine of a node, shared by its meetings: sources in, a row per channel out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kabina.mixer.policy import LISTENER_DUCKING
+from kabina.native.libraries import load_opus
+from kabina.native.mixing import MixEngine, RowPlan
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from kabina.mixer.rows import MixRow
+    from kabina.native.mixing import RowReadings, SourceReadings
+
+
+class LanguageMixer:
+    """Owns the mix thread. Each meeting states its rows, the engine gets all as one plan."""
+
+    def __init__(self, *, bus: object) -> None:
+        """`bus` is the plane's junction. LibraryError if no libopus can be loaded."""
+        self.engine = MixEngine(bus=bus, opus=load_opus())
+        self._rows: dict[str, tuple[RowPlan, ...]] = {}
+
+    def start(self) -> None:
+        self.engine.start()
+
+    def close(self) -> None:
+        self.engine.stop()
+
+    def open_source(self) -> int:
+        """A source fed by RTP; its number goes into the plane's track."""
+        return self.engine.add_source()
+
+    def open_clip(self, samples: NDArray[np.float32], *, loop: bool) -> int:
+        """Prepared audio as a source: float32, (samples,), 48 kHz mono; copied. Starts paused."""
+        return self.engine.add_clip(samples, loop=loop)
+
+    def play_clip(self, source: int, *, playing: bool, rewind: bool = False) -> None:
+        self.engine.play_clip(source, playing, rewind=rewind)
+
+    def close_source(self, source: int) -> None:
+        self.engine.remove_source(source)
+
+    def open_row(self, track: int) -> int:
+        """A row whose packets the plane sends as injected track `track`."""
+        return self.engine.add_row(track)
+
+    def close_row(self, row: int) -> None:
+        self.engine.remove_row(row)
+
+    def set_rows(self, meeting: str, rows: Sequence[MixRow]) -> None:
+        """States the whole truth about one meeting's rows; no rows forgets the meeting."""
+        plans = tuple(
+            RowPlan(
+                row=row.row,
+                floor=row.floor,
+                interpreters=row.interpreters,
+                heard=row.heard,
+                ducking=LISTENER_DUCKING,
+            )
+            for row in rows
+        )
+        if plans:
+            self._rows[meeting] = plans
+        else:
+            self._rows.pop(meeting, None)
+        self.engine.apply([plan for plans in self._rows.values() for plan in plans])
+
+    def source_readings(self, source: int) -> SourceReadings:
+        return self.engine.source_readings(source)
+
+    def row_readings(self, row: int) -> RowReadings:
+        return self.engine.row_readings(row)

@@ -1,0 +1,1 @@
+"""The composition root: HTTP, WebSocket, WHIP, WHEP, tokens, store, command line."""

@@ -1,0 +1,126 @@
+"""The server's settings: flags over environment (`KABINA_*`) over a TOML file over defaults."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import tomllib
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kabina.signaling.errors import StartError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DEFAULT_PORT = 8080
+_TRUTH = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    host: str = "127.0.0.1"  # HTTP and media; a public server says 0.0.0.0
+    port: int = DEFAULT_PORT  # TCP; 0 = any free one
+    media_port: int = -1  # UDP; -1 = the same number as `port`
+    data_dir: Path = Path("var/kabina")
+    public_ip: str = ""  # announced in answers; empty = found out
+    demo: bool = False
+    log_level: str = "info"
+    log_format: str = "text"  # or "json"
+    allowed_origins: tuple[
+        str, ...
+    ] = ()  # further origins of the WebSocket, beside the server's own
+
+    @property
+    def effective_media_port(self) -> int:
+        return self.port if self.media_port < 0 else self.media_port
+
+    def announced_ip(self) -> str:
+        """The IPv4 address in answers: configured, else bound, else the default route's."""
+        if self.public_ip:
+            return self.public_ip
+        if not ipaddress.ip_address(self.host).is_unspecified:
+            return self.host
+        return _default_route_ip() or "127.0.0.1"
+
+
+def load(
+    flags: Mapping[str, Any], environment: Mapping[str, str], file: Path | None = None
+) -> Config:
+    """StartError for an unknown key, a value of the wrong kind or an unusable address."""
+    config = Config()
+    path = file or (Path(environment["KABINA_CONFIG"]) if "KABINA_CONFIG" in environment else None)
+    if path is not None:
+        config = _overlay(config, _read_file(path), f"{path}: ")
+    from_environment = {
+        field.name: environment[f"KABINA_{field.name.upper()}"]
+        for field in fields(Config)
+        if f"KABINA_{field.name.upper()}" in environment
+    }
+    config = _overlay(config, from_environment, "environment: KABINA_")
+    config = _overlay(config, {k: v for k, v in flags.items() if v is not None}, "--")
+    _check(config)
+    return config
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text())
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise StartError(f"the configuration file {path} cannot be read: {error}") from error
+
+
+def _overlay(config: Config, values: Mapping[str, Any], source: str) -> Config:
+    known = {field.name for field in fields(Config)}
+    for key, value in values.items():
+        if key not in known:
+            raise StartError(
+                f"{source}{key}: no such setting; there are {', '.join(sorted(known))}"
+            )
+        try:
+            config = replace(config, **{key: _converted(getattr(config, key), value)})
+        except (ValueError, TypeError, KeyError):
+            raise StartError(f"{source}{key}: {value!r} is not usable here") from None
+    return config
+
+
+def _converted(default: object, value: Any) -> Any:  # noqa: ANN401 - from TOML or a string
+    if isinstance(default, bool):
+        return value if isinstance(value, bool) else _TRUTH[str(value).lower()]
+    if isinstance(default, int):
+        return int(value)
+    if isinstance(default, Path):
+        return Path(value)
+    if isinstance(default, tuple):
+        items = value.split(",") if isinstance(value, str) else value
+        return tuple(str(item).strip() for item in items if str(item).strip())
+    return str(value)
+
+
+def _check(config: Config) -> None:
+    if not 0 <= config.port <= 65535:
+        raise StartError(f"--port: {config.port} is not a port (0 to 65535)")
+    if not -1 <= config.media_port <= 65535:
+        raise StartError(f"--media-port: {config.media_port} is not a port (0 to 65535)")
+    for flag, address in (("--host", config.host), ("--public-ip", config.public_ip)):
+        if not address and flag == "--public-ip":
+            continue
+        try:
+            ipaddress.IPv4Address(address)
+        except ValueError:
+            raise StartError(f"{flag}: {address!r} is not an IPv4 address") from None
+    if config.log_level not in ("debug", "info", "warning", "error"):
+        raise StartError(f"--log-level: {config.log_level!r} is not debug, info, warning or error")
+    if config.log_format not in ("text", "json"):
+        raise StartError(f"--log-format: {config.log_format!r} is not text or json")
+
+
+def _default_route_ip() -> str | None:
+    """The source address a datagram to the world would have; nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # TEST-NET-1, RFC 5737
+        except OSError:
+            return None
+        return str(probe.getsockname()[0])

@@ -1,0 +1,1 @@
+"""The demo meeting: a speech loop and two interpreters, with nobody there."""

@@ -1,0 +1,173 @@
+"""The WebSocket's messages as structs; docs/protocol.md is the norm and a test holds both equal."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+PROTOCOL_VERSION: Final = 1
+MAX_MESSAGE_BYTES: Final = 64 * 1024
+
+
+class FromClient(msgspec.Struct, frozen=True, tag_field="type", kw_only=True):
+    """`id` is repeated as `re` in the reply."""
+
+    id: int | None = None
+
+
+class Hello(FromClient, frozen=True, tag="hello", kw_only=True):
+    version: int
+    token: str
+
+
+class OfferMessage(FromClient, frozen=True, tag="offer", kw_only=True):
+    sdp: str
+    listen: str | None = None
+
+
+class ListenMessage(FromClient, frozen=True, tag="listen", kw_only=True):
+    channel: str
+
+
+class TakeFloorMessage(FromClient, frozen=True, tag="take_floor", kw_only=True):
+    language: str
+
+
+class ReleaseFloorMessage(FromClient, frozen=True, tag="release_floor", kw_only=True):
+    pass
+
+
+class JoinBoothMessage(FromClient, frozen=True, tag="join_booth", kw_only=True):
+    booth: str
+
+
+class LeaveBoothMessage(FromClient, frozen=True, tag="leave_booth", kw_only=True):
+    pass
+
+
+class TakeChannelMessage(FromClient, frozen=True, tag="take_channel", kw_only=True):
+    pass
+
+
+class ReleaseChannelMessage(FromClient, frozen=True, tag="release_channel", kw_only=True):
+    pass
+
+
+class Bye(FromClient, frozen=True, tag="bye", kw_only=True):
+    pass
+
+
+ClientMessage = (
+    Hello
+    | OfferMessage
+    | ListenMessage
+    | TakeFloorMessage
+    | ReleaseFloorMessage
+    | JoinBoothMessage
+    | LeaveBoothMessage
+    | TakeChannelMessage
+    | ReleaseChannelMessage
+    | Bye
+)
+
+
+class FromServer(msgspec.Struct, frozen=True, tag_field="type", kw_only=True, omit_defaults=True):
+    pass
+
+
+class Welcome(FromServer, frozen=True, tag="welcome", kw_only=True):
+    version: int
+    participant: str
+    name: str
+    role: str
+    languages: list[str]
+    meeting: dict[str, Any]
+    re: int | None = None
+
+
+class AnswerMessage(FromServer, frozen=True, tag="answer", kw_only=True):
+    sdp: str
+    listen: str | None
+    re: int | None = None
+
+
+class Listening(FromServer, frozen=True, tag="listening", kw_only=True):
+    channel: str
+    re: int | None = None
+
+
+class Done(FromServer, frozen=True, tag="done", kw_only=True):
+    re: int | None = None
+
+
+class ErrorMessage(FromServer, frozen=True, tag="error", kw_only=True):
+    code: str
+    message: str
+    holder: str | None = None
+    re: int | None = None
+
+
+class MeetingMessage(FromServer, frozen=True, tag="meeting", kw_only=True):
+    meeting: dict[str, Any]
+
+
+class ChannelLevels(msgspec.Struct, frozen=True, kw_only=True):
+    """RMS in dBFS, None where nobody is."""
+
+    interpreter_db: float | None
+    original_db: float | None
+
+
+class Levels(FromServer, frozen=True, tag="levels", kw_only=True):
+    floor_db: float | None
+    channels: dict[str, ChannelLevels]
+
+
+class Media(FromServer, frozen=True, tag="media", kw_only=True):
+    state: str
+
+
+class Goodbye(FromServer, frozen=True, tag="goodbye", kw_only=True):
+    code: str
+    message: str
+
+
+ServerMessage = (
+    Welcome
+    | AnswerMessage
+    | Listening
+    | Done
+    | ErrorMessage
+    | MeetingMessage
+    | Levels
+    | Media
+    | Goodbye
+)
+
+_decoder: Final[msgspec.json.Decoder[ClientMessage]] = msgspec.json.Decoder(ClientMessage)
+_encoder: Final = msgspec.json.Encoder()
+
+
+def decode(text: str) -> ClientMessage:
+    """msgspec.DecodeError (ValidationError is one) for anything that is no message of ours."""
+    try:
+        return _decoder.decode(text)
+    except RecursionError as error:
+        raise msgspec.DecodeError("nested too deeply") from error
+
+
+def encode(message: ServerMessage) -> str:
+    return _encoder.encode(message).decode()
+
+
+def reply_id(text: str) -> int | None:
+    """The `id` of a message that could not be decoded, so that its error finds the sender."""
+    try:
+        return msgspec.json.decode(text, type=FromClientId).id
+    except (msgspec.DecodeError, RecursionError):
+        return None
+
+
+class FromClientId(msgspec.Struct):
+    id: int | None = None

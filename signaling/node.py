@@ -1,0 +1,137 @@
+"""Everything one server process owns: media, store, tokens, and the rooms that are going on."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import AsyncExitStack
+from importlib import metadata
+from typing import TYPE_CHECKING, Final, Self
+
+from kabina.mixer.language_mixer import LanguageMixer
+from kabina.native.libraries import Library, LibraryError, load_crypto, load_opus, load_srtp
+from kabina.sfu.forwarding_unit import ForwardingUnit
+from kabina.signaling.errors import CodedError, StartError
+from kabina.signaling.participation import MediaListener, Participation
+from kabina.signaling.room import Room
+from kabina.signaling.store import Store
+from kabina.signaling.tokens import Grant, TokenIssuer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kabina.interpretation.spec import MeetingSpec
+    from kabina.signaling.config import Config
+
+_log = logging.getLogger(__name__)
+
+# An empty room costs a silent row per language and tick; a reload within this time finds it as it
+# was.
+EMPTY_ROOM_TTL_S: Final = 60.0
+
+
+def version() -> str:
+    return metadata.version("kabina")
+
+
+class Node:
+    """Use as `async with await Node.open(config) as node`."""
+
+    def __init__(self, config: Config, store: Store, issuer: TokenIssuer) -> None:
+        """StartError if the media port is taken or a library is missing."""
+        self.config = config
+        self.store = store
+        self.issuer = issuer
+        self.closing = False
+        self.pinned: set[str] = set()  # rooms that stay although nobody is there: the demo
+        self._rooms: dict[str, Room] = {}
+        self._guests: dict[str, set[Participation]] = {}
+        self._opening: dict[str, asyncio.Lock] = {}
+        try:
+            self.libraries: Mapping[str, Library] = {
+                "opus": load_opus(),
+                "srtp": load_srtp(),
+                "crypto": load_crypto(),
+            }
+            self.unit = ForwardingUnit(
+                host=config.host, port=config.effective_media_port, public_ip=config.announced_ip()
+            )
+            self.mixer = LanguageMixer(bus=self.unit.plane.bus)
+        except LibraryError as error:
+            raise StartError(str(error)) from error
+        except OSError as error:
+            raise StartError(
+                f"the media port {config.effective_media_port}/udp on {config.host} cannot be used "
+                f"({error.strerror}): choose another with --media-port"
+            ) from error
+
+    @classmethod
+    async def open(cls, config: Config) -> Self:
+        async with AsyncExitStack() as undo:
+            store = await Store.open(config.data_dir)
+            undo.push_async_callback(store.close)
+            node = cls(config, store, TokenIssuer.open(config.data_dir))
+            undo.pop_all()
+        return node
+
+    async def __aenter__(self) -> Self:
+        self.unit.start()
+        self.mixer.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.closing = True
+        everybody = [guest for guests in self._guests.values() for guest in guests]
+        await asyncio.gather(*(self.leave(guest) for guest in everybody))
+        await self.unit.close()
+        self.mixer.close()
+        await self.store.close()
+
+    @property
+    def rooms(self) -> Mapping[str, Room]:
+        return self._rooms
+
+    async def room(self, meeting: str) -> Room:
+        """The room of a stored meeting, opened when asked for. CodedError `meeting.unknown`."""
+        room = self._rooms.get(meeting)
+        if room is not None:
+            return room
+        async with self._opening.setdefault(meeting, asyncio.Lock()):
+            if meeting not in self._rooms:
+                spec = await self.store.meeting(meeting)
+                if spec is None:
+                    self._opening.pop(meeting, None)
+                    raise CodedError("meeting.unknown", f"There is no meeting {meeting[:64]!r}.")
+                self._open(spec)
+        self._opening.pop(meeting, None)
+        return self._rooms[meeting]
+
+    async def join(self, grant: Grant, meeting: str, listener: MediaListener) -> Participation:
+        """Lets the holder of a grant in. CodedError if the meeting or the grant says no."""
+        if self.closing:
+            raise CodedError("server.closing", "The server is shutting down.")
+        room = await self.room(meeting)
+        participation = Participation(grant, room, self.unit, listener)
+        self._guests.setdefault(room.id, set()).add(participation)
+        return participation
+
+    async def leave(self, participation: Participation) -> None:
+        """Idempotent. The last one out leaves an empty room, closed a while later."""
+        room = participation.room
+        guests = self._guests.get(room.id, set())
+        guests.discard(participation)
+        await participation.leave()
+        if not guests and not self.closing and room.id not in self.pinned:
+            asyncio.get_running_loop().call_later(EMPTY_ROOM_TTL_S, self._close_if_empty, room)
+
+    def _open(self, spec: MeetingSpec) -> None:
+        self._rooms[spec.meeting_id] = Room(spec, unit=self.unit, mixer=self.mixer)
+        _log.info("room opened", extra={"meeting": spec.meeting_id})
+
+    def _close_if_empty(self, room: Room) -> None:
+        is_current = self._rooms.get(room.id) is room
+        if is_current and not self._guests.get(room.id) and not self.closing:
+            del self._rooms[room.id]
+            self._guests.pop(room.id, None)
+            room.close()
+            _log.info("room closed", extra={"meeting": room.id})

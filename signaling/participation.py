@@ -1,0 +1,96 @@
+"""One person's presence in a room, however they came: a page, WHIP or WHEP."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Protocol
+
+from kabina.interpretation.commands import AudioBack, Listen
+from kabina.interpretation.ids import ChannelId
+from kabina.sfu.errors import SfuError
+from kabina.sfu.peer_states import PeerEvent, PeerState
+from kabina.signaling.errors import CodedError
+
+if TYPE_CHECKING:
+    from kabina.sfu.forwarding_unit import ForwardingUnit
+    from kabina.sfu.negotiation import Permissions
+    from kabina.sfu.peer import Peer
+    from kabina.signaling.room import Room
+    from kabina.signaling.tokens import Grant
+
+_log = logging.getLogger(__name__)
+
+
+class MediaListener(Protocol):
+    """Told how the person's media session is; `PeerState.CLOSED` means it is over."""
+
+    def media_changed(self, state: PeerState) -> None: ...
+
+
+class Participation:
+    """Joins on creation; `leave` undoes everything. At most one media session at a time."""
+
+    def __init__(
+        self, grant: Grant, room: Room, unit: ForwardingUnit, listener: MediaListener
+    ) -> None:
+        """CodedError `token.forbidden` if the grant is for another meeting."""
+        if grant.meeting != room.id:
+            raise CodedError("token.forbidden", "This token is for another meeting.")
+        self.room = room
+        self.grant = grant
+        self.participant = room.admit(grant)
+        self._unit = unit
+        self._listener = listener
+        self._peer: Peer | None = None
+        self._left = False
+
+    async def offer(self, sdp: str, permissions: Permissions, listen: str | None) -> str:
+        """Starts or replaces the media session; returns the answer. CodedError if refused."""
+        channel = None if listen is None else ChannelId(listen)
+        await self._end_media()
+        try:
+            peer = await self._unit.join(sdp, permissions, self)
+        except SfuError as error:
+            raise CodedError(error.code, str(error)) from error
+        if self._left:
+            await peer.close()
+            raise CodedError("protocol.order", "The session ended while its offer was answered.")
+        self._peer = peer
+        try:
+            self.listen(channel)
+        except CodedError:
+            self._peer = None
+            await peer.close()
+            raise
+        self.room.execute(AudioBack(self.participant))
+        if peer.tracks:
+            peer.tracks[0].feed_mix(self.room.open_voice(self.participant))
+        return peer.answer
+
+    def listen(self, channel: str | None) -> None:
+        """Moves the listening slot; nothing is renegotiated. CodedError `channel.unknown`."""
+        self.room.execute(Listen(self.participant, None if channel is None else ChannelId(channel)))
+        if self._peer is not None and self._peer.slots:
+            self._peer.slots[0].listen_to(0 if channel is None else self.room.track_of(channel))
+
+    async def leave(self) -> None:
+        """Idempotent; frees the peer, the seat and the voice."""
+        if self._left:
+            return
+        self._left = True
+        self.room.remove(self.participant)
+        await self._end_media()
+
+    def peer_state_changed(self, peer: Peer, event: PeerEvent) -> None:
+        if peer is not self._peer:
+            return
+        if peer.state is PeerState.CLOSED:
+            self._peer = None
+            if not self._left:
+                self.room.audio_lost(self.participant)
+        self._listener.media_changed(peer.state)
+
+    async def _end_media(self) -> None:
+        peer, self._peer = self._peer, None
+        if peer is not None:
+            await peer.close()

@@ -1,0 +1,176 @@
+"""A meeting going on: the domain's truth and its media, kept equal by one `reconcile` step."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from itertools import count
+from typing import TYPE_CHECKING
+
+from kabina.interpretation.commands import (
+    AudioLost,
+    Command,
+    JoinMeeting,
+    LeaveMeeting,
+    Listen,
+)
+from kabina.interpretation.errors import InterpretationError
+from kabina.interpretation.ids import FLOOR, ChannelId, ParticipantId, Role
+from kabina.interpretation.meeting import Meeting
+from kabina.mixer.rows import MixRow
+from kabina.signaling.errors import CodedError
+from kabina.signaling.messages import ChannelLevels, Levels
+
+if TYPE_CHECKING:
+    from kabina.interpretation.media_plan import ChannelPlan, MediaPlan
+    from kabina.interpretation.spec import MeetingSpec
+    from kabina.interpretation.view import MeetingView
+    from kabina.mixer.language_mixer import LanguageMixer
+    from kabina.sfu.forwarding_unit import ForwardingUnit
+    from kabina.signaling.tokens import Grant
+
+_log = logging.getLogger(__name__)
+
+_ROLE_NAMES = {
+    Role.ATTENDEE: "Listener",
+    Role.SPEAKER: "Speaker",
+    Role.INTERPRETER: "Interpreter",
+    Role.OPERATOR: "Operator",
+}
+OPUS_CLOCK_RATE = 48_000
+SILENCE_DB = -100.0
+
+
+class Room:
+    """One live meeting. Commands go through `execute`; media follows from the plan."""
+
+    def __init__(self, spec: MeetingSpec, *, unit: ForwardingUnit, mixer: LanguageMixer) -> None:
+        self.meeting = Meeting(spec)
+        self._mixer = mixer
+        self._unit = unit
+        self._sources: dict[ParticipantId, int] = {}
+        self._tracks: dict[ChannelId, int] = {}
+        self._rows: dict[ChannelId, int] = {}
+        self._numbers = count(1)
+        self._names: dict[Role, count[int]] = {role: count(1) for role in Role}
+        for channel in (FLOOR, *spec.channels):
+            track = unit.plane.add_injected_track(clock_rate=OPUS_CLOCK_RATE)
+            self._tracks[channel] = track
+            self._rows[channel] = mixer.open_row(track)
+        self._plan: MediaPlan | None = None
+        self._reconcile()
+
+    @property
+    def id(self) -> str:
+        return self.meeting.spec.meeting_id
+
+    def close(self) -> None:
+        """Ends the rows; participants must have left."""
+        self._mixer.set_rows(self.id, ())
+        for row in self._rows.values():
+            self._mixer.close_row(row)
+        for track in self._tracks.values():
+            self._unit.plane.remove_track(track)
+
+    # Who is there
+
+    def admit(self, grant: Grant) -> ParticipantId:
+        """A participant for whoever holds this grant; `remove` undoes it."""
+        participant = ParticipantId(f"p-{next(self._numbers)}")
+        name = grant.name or f"{_ROLE_NAMES[grant.role]} {next(self._names[grant.role])}"
+        self.execute(JoinMeeting(participant, name, grant.role, grant.languages))
+        return participant
+
+    def remove(self, participant: ParticipantId) -> None:
+        self.execute(LeaveMeeting(participant))
+        self.unbind_audio(participant)
+
+    def execute(self, command: Command) -> None:
+        """Runs a domain command and lets media follow. CodedError if the domain refuses."""
+        try:
+            self.meeting.receive(command, now=_now_s())
+        except InterpretationError as error:
+            raise CodedError(error.code, error.message, **error.details) from error
+        for event in self.meeting.poll():
+            _log.debug("%s", type(event).__name__, extra={"meeting": self.id})
+        self._reconcile()
+
+    # Whose audio is whose
+
+    def open_voice(self, participant: ParticipantId) -> int:
+        """A source of the mix engine for what this participant's microphone sends."""
+        source = self._mixer.open_source()
+        self.bind_audio(participant, source)
+        return source
+
+    def bind_audio(self, participant: ParticipantId, source: int) -> None:
+        """From now on `source` is this participant's voice; the room closes it with them."""
+        self.unbind_audio(participant)
+        self._sources[participant] = source
+        self._reconcile(force=True)
+
+    def unbind_audio(self, participant: ParticipantId) -> None:
+        source = self._sources.pop(participant, None)
+        if source is not None:
+            self._reconcile(force=True)
+            self._mixer.close_source(source)
+
+    def audio_lost(self, participant: ParticipantId) -> None:
+        """Their media session is gone: floor and channel are given back, the seat is kept."""
+        self.execute(AudioLost(participant))
+        self.execute(Listen(participant, None))
+        self.unbind_audio(participant)
+
+    def track_of(self, channel: str) -> int:
+        """The injected track that carries `channel`; it must exist."""
+        return self._tracks[ChannelId(channel)]
+
+    # What can be seen
+
+    def view(self) -> MeetingView:
+        return self.meeting.view(_now_s())
+
+    def levels(self) -> Levels:
+        """RMS of what each channel consists of, for the meters."""
+        assert self._plan is not None  # noqa: S101 - set by the constructor
+        floor = self._mixer.row_readings(self._rows[FLOOR])
+        channels = {}
+        for plan in self._plan.channels:
+            if plan.channel == FLOOR:
+                continue
+            reading = self._mixer.row_readings(self._rows[plan.channel])
+            channels[str(plan.channel)] = ChannelLevels(
+                interpreter_db=_rounded(reading.interpreter_db) if plan.interpreters else None,
+                original_db=_rounded(reading.original_db) if plan.floor else None,
+            )
+        return Levels(
+            floor_db=_rounded(floor.original_db) if self._plan.floor else None, channels=channels
+        )
+
+    # Plan → media
+
+    def _reconcile(self, *, force: bool = False) -> None:
+        plan = self.meeting.plan()
+        if plan != self._plan or force:
+            self._plan = plan
+            self._mixer.set_rows(self.id, [self._row(channel) for channel in plan.channels])
+
+    def _row(self, plan: ChannelPlan) -> MixRow:
+        return MixRow(
+            row=self._rows[plan.channel],
+            floor=self._sources_of(plan.floor),
+            interpreters=self._sources_of(plan.interpreters),
+            heard=plan.listeners > 0,
+        )
+
+    def _sources_of(self, participants: tuple[ParticipantId, ...]) -> tuple[int, ...]:
+        # Somebody may hold the floor before their microphone arrives.
+        return tuple(self._sources[p] for p in participants if p in self._sources)
+
+
+def _rounded(level_db: float) -> float:
+    return round(max(level_db, SILENCE_DB), 1)
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()

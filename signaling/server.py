@@ -1,0 +1,116 @@
+"""Runs a node behind HTTP until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from typing import TYPE_CHECKING, Final
+
+import uvloop
+from aiohttp import web
+
+from kabina.signaling import application
+from kabina.signaling.demo.meeting import DemoLink, DemoMeeting
+from kabina.signaling.errors import StartError
+from kabina.signaling.node import Node
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from kabina.signaling.config import Config
+
+_log = logging.getLogger(__name__)
+
+# A socket that sends no complete request header within this time is closed: aiohttp alone would
+# hold it for ever (testing.md §4).
+FIRST_HEADER_TIMEOUT_S: Final = 5.0
+KEEPALIVE_TIMEOUT_S: Final = 15.0
+SHUTDOWN_TIMEOUT_S: Final = 0.5
+
+
+def run(config: Config, ready: Callable[[str, tuple[DemoLink, ...]], None]) -> None:
+    """Serves until SIGTERM or SIGINT; `ready` is told the base URL. StartError if it cannot."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(config, ready))
+
+
+async def _serve(config: Config, ready: Callable[[str, tuple[DemoLink, ...]], None]) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with await Node.open(config) as node:
+        demo = await DemoMeeting.open(node) if config.demo else None
+        links = demo.links if demo is not None else ()
+        async with HttpServer(node, links) as server:
+            ready(server.url, links)
+            _log.info("serving", extra={"media_port": node.unit.plane.port})
+            await stop.wait()
+            _log.info("stopping")
+        if demo is not None:
+            await demo.close()
+
+
+class HttpServer:
+    """The listening socket; also what tests start, on port 0."""
+
+    def __init__(self, node: Node, demo_links: tuple[DemoLink, ...] = ()) -> None:
+        self._node = node
+        self._app = application.build(node, demo_links)
+        self._app.middlewares.insert(0, self._header_arrived)
+        self._runner = web.AppRunner(
+            self._app,
+            access_log=None,
+            handle_signals=False,
+            keepalive_timeout=KEEPALIVE_TIMEOUT_S,
+            shutdown_timeout=SHUTDOWN_TIMEOUT_S,
+        )
+        self._silent: set[asyncio.BaseProtocol] = set()
+        self.url = ""
+
+    async def __aenter__(self) -> HttpServer:
+        config = self._node.config
+        await self._runner.setup()
+        try:
+            self._server = await asyncio.get_running_loop().create_server(
+                self._accept, config.host, config.port, backlog=1024
+            )
+        except OSError as error:
+            await self._runner.cleanup()
+            raise StartError(
+                f"the port {config.port}/tcp on {config.host} cannot be used ({error.strerror}): "
+                f"choose another with --port"
+            ) from error
+        port = self._server.sockets[0].getsockname()[1]
+        self.url = f"http://{config.host}:{port}"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        await self._runner.cleanup()
+
+    def _accept(self) -> asyncio.BaseProtocol:
+        server = self._runner.server
+        assert server is not None  # noqa: S101 - set up before the socket listens
+        protocol = server()
+        self._silent.add(protocol)
+        asyncio.get_running_loop().call_later(
+            FIRST_HEADER_TIMEOUT_S, self._drop_if_silent, protocol
+        )
+        return protocol
+
+    def _drop_if_silent(self, protocol: web.RequestHandler) -> None:
+        if protocol in self._silent:
+            self._silent.discard(protocol)
+            if protocol.transport is not None:
+                protocol.transport.abort()
+
+    @web.middleware
+    async def _header_arrived(
+        self,
+        request: web.Request,
+        handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
+    ) -> web.StreamResponse:
+        self._silent.discard(request.protocol)
+        return await handler(request)

@@ -1,0 +1,53 @@
+"""Flags over environment over file over defaults."""
+
+from pathlib import Path
+
+import pytest
+
+from kabina.signaling import config
+from kabina.signaling.errors import StartError
+
+
+def test_flags_win_over_environment_over_file(tmp_path: Path):
+    file = tmp_path / "kabina.toml"
+    file.write_text('port = 1001\nhost = "127.0.0.2"\nlog_level = "debug"\n')
+    loaded = config.load({"port": 1003}, {"KABINA_PORT": "1002", "KABINA_HOST": "127.0.0.3"}, file)
+    assert (loaded.port, loaded.host, loaded.log_level) == (1003, "127.0.0.3", "debug")
+
+
+def test_the_media_port_follows_the_http_port_unless_said_otherwise():
+    assert config.load({"port": 9000}, {}).effective_media_port == 9000
+    assert config.load({"port": 9000, "media_port": 0}, {}).effective_media_port == 0
+
+
+def test_a_bound_address_is_announced_unless_another_is_configured():
+    assert config.load({"host": "127.0.0.1"}, {}).announced_ip() == "127.0.0.1"
+    assert config.load({"public_ip": "192.0.2.9"}, {}).announced_ip() == "192.0.2.9"
+
+
+@pytest.mark.parametrize(
+    ("flags", "environment"),
+    [
+        ({"port": 70000}, {}),
+        ({"host": "example.org"}, {}),
+        ({"public_ip": "::1"}, {}),
+        ({}, {"KABINA_PORT": "many"}),
+        ({}, {"KABINA_DEMO": "perhaps"}),
+        ({"log_level": "loud"}, {}),
+    ],
+)
+def test_an_unusable_value_is_one_clear_error(flags: dict, environment: dict):
+    with pytest.raises(StartError):
+        config.load(flags, environment)
+
+
+def test_an_unknown_key_in_the_file_is_named(tmp_path: Path):
+    file = tmp_path / "kabina.toml"
+    file.write_text("prot = 1\n")
+    with pytest.raises(StartError, match="prot"):
+        config.load({}, {}, file)
+
+
+def test_a_missing_file_is_an_error():
+    with pytest.raises(StartError):
+        config.load({}, {"KABINA_CONFIG": "/nonexistent/kabina.toml"})
