@@ -1,0 +1,180 @@
+"""The pages, driven as people drive them, judged by what is heard."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+from conftest import COMMON, SCREENSHOTS, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from kabina_sim.server_process import ServerProcess
+    from playwright.async_api import Page
+
+pytestmark = pytest.mark.browser
+
+
+async def open_booth(stage: Stage, language: str, tone_hz: float) -> Page:
+    page = await stage.open(stage.link("booth", "interpreter", language), tone_hz=tone_hz)
+    await page.click("#enter-booth")
+    await page.wait_for_selector("#mic:not([disabled])")
+    return page
+
+
+async def go_on_air(page: Page) -> None:
+    await page.click("#mic")
+    await page.wait_for_selector("#mic[aria-pressed=true]")
+
+
+async def open_attendee(stage: Stage, channel: str) -> Page:
+    page = await stage.open(stage.link("attend", "attendee"))
+    await page.check(f"input[name=channel][value={channel}]", force=True)
+    await page.click("#listen")
+    await page.wait_for_function("window.kabina?.pc?.connectionState === 'connected'")
+    return page
+
+
+async def speak(stage: Stage, tone_hz: float) -> Page:
+    page = await stage.open(stage.link("speak", "speaker"), tone_hz=tone_hz)
+    await page.click("#take-floor")
+    await page.wait_for_selector("#release-floor")
+    return page
+
+
+async def test_an_interpreter_is_heard_on_their_language_and_nowhere_else(stage: Stage):
+    await speak(stage, 400.0)
+    booth = await open_booth(stage, "fr", 1000.0)
+    french = await open_attendee(stage, "fr")
+    albanian = await open_attendee(stage, "sq")
+    await french.evaluate("kabinaTest.waitForTone(400)")
+    await go_on_air(booth)
+    await french.evaluate("kabinaTest.waitForTone(1000)")
+    await asyncio.sleep(0.5)
+    levels = await french.evaluate(
+        """() => { const ear = kabinaTest.ear(8192); return new Promise((resolve) => setTimeout(
+        () => resolve([kabinaTest.levelAt(ear, 1000), kabinaTest.levelAt(ear, 400)]), 800)); }"""
+    )
+    print(f"interpreter {levels[0]:.1f} dB over floor {levels[1]:.1f} dB")
+    assert levels[0] - levels[1] == pytest.approx(18.0, abs=2.0)
+    await albanian.evaluate("kabinaTest.waitForTone(400)")
+    elsewhere = await albanian.evaluate(
+        """() => { const ear = kabinaTest.ear(8192); return new Promise((resolve) => setTimeout(
+        () => resolve([kabinaTest.levelAt(ear, 1000), kabinaTest.levelAt(ear, 400)]), 800)); }"""
+    )
+    assert elsewhere[0] < elsewhere[1] - 40
+    await booth.click("#mic")
+    await french.evaluate("kabinaTest.waitForTone(400)")
+
+
+async def test_a_second_interpreter_is_refused_and_told_who_is_on_air(stage: Stage):
+    first = await open_booth(stage, "fr", 1000.0)
+    second = await open_booth(stage, "fr", 1200.0)
+    await go_on_air(first)
+    await second.click("#mic")
+    await second.wait_for_selector("text=/Interpreter 1 is on air/")
+    assert await second.get_attribute("#mic", "aria-pressed") == "false"
+    await first.click("#mic")
+    await first.wait_for_selector("#mic[aria-pressed=false]")
+    await go_on_air(second)
+
+
+@pytest.mark.alone
+async def test_a_language_change_is_gapless_and_heard_within_250_ms(stage: Stage):
+    await speak(stage, 400.0)
+    for language, tone_hz in (("fr", 1000.0), ("sq", 1500.0)):
+        await go_on_air(await open_booth(stage, language, tone_hz))
+    page = await open_attendee(stage, "fr")
+    await page.evaluate("kabinaTest.waitForTone(1000)")
+    await asyncio.sleep(3.0)  # the client's buffer settles
+    results = []
+    for channel, tone_hz in (("sq", 1500), ("fr", 1000)) * 3:
+        results.append(await page.evaluate(f"kabinaTest.changeLanguage('{channel}', {tone_hz})"))
+    for result in results:
+        print(result)
+    assert sorted(result["heardMs"] for result in results)[len(results) // 2] <= 250
+    assert all(result["discarded"] == 0 for result in results)
+    assert sum(result["concealed"] for result in results) == 0
+
+
+async def test_an_attendee_needs_no_microphone_permission(
+    start_server: Callable[..., ServerProcess], launch: Callable[..., Any]
+):
+    server = start_server()
+    server.kabina("meeting", "create", "m", "--floor", "en", "--languages", "fr,sq")
+    # No fake permission, no loopback flag: candidates are .local names from the default route's address.
+    stage = Stage(server, await launch(*COMMON, "--autoplay-policy=no-user-gesture-required"))
+    page = await stage.open(stage.link("attend", "attendee"))
+    await page.add_init_script("")
+    asked = await page.evaluate(
+        """() => { const original = navigator.mediaDevices.getUserMedia; window.asked = 0;
+        navigator.mediaDevices.getUserMedia = (...args) => { window.asked += 1; return original.apply(
+        navigator.mediaDevices, args); }; return window.asked; }"""
+    )
+    assert asked == 0
+    await page.click("#listen")
+    took_ms = await page.evaluate(
+        """async () => { const start = performance.now();
+        while (window.kabina?.pc?.connectionState !== 'connected' && performance.now() - start < 10000)
+          await new Promise((resolve) => setTimeout(resolve, 5));
+        return performance.now() - start; }"""
+    )
+    print(f"joined without permission {took_ms:.0f} ms after the click")
+    assert took_ms < 3000
+    assert await page.evaluate("window.asked") == 0
+    assert stage.errors == []
+
+
+async def test_one_real_click_starts_the_sound_under_the_default_autoplay_policy(
+    start_server: Callable[..., ServerProcess], launch: Callable[..., Any]
+):
+    server = start_server("--demo")
+    stage = Stage(
+        server,
+        await launch(
+            *COMMON, "--allow-loopback-in-peer-connection", ignore_default_args=["--mute-audio"]
+        ),
+    )
+    page = await stage.open(f"{server.url}/")
+    href = await page.get_attribute("a[href^='/attend/']", "href")
+    await page.close()
+    page = await stage.open(f"{server.url}{href}")
+    # page.evaluate counts as a gesture: until the click, only a timer inside the page may look.
+    await page.wait_for_selector("#listen")
+    await page.click("#listen")
+    await page.wait_for_function(
+        "[...document.querySelectorAll('audio')].some((one) => !one.paused && one.currentTime > 0.5)"
+    )
+    assert stage.errors == []
+
+
+async def test_pages_are_pictured(stage: Stage):
+    """Makes the pictures that a person looks at; a page that overflows sideways fails."""
+    SCREENSHOTS.mkdir(exist_ok=True)
+    await speak(stage, 400.0)
+    booth = await open_booth(stage, "fr", 1000.0)
+    await go_on_air(booth)
+    looks = [(1280, 800, "light"), (1280, 800, "dark"), (390, 844, "light"), (390, 844, "dark")]
+    for width, height, scheme in looks:
+        look = {"viewport": {"width": width, "height": height}, "color_scheme": scheme}
+        for name, link, prepare in (
+            ("index", f"{stage.server.url}/", None),
+            ("join", stage.link("attend", "attendee"), None),
+            ("attend", stage.link("attend", "attendee"), "#listen"),
+            ("booth", stage.link("booth", "interpreter", "fr"), "#enter-booth"),
+            ("speak", stage.link("speak", "speaker"), None),
+        ):
+            page = await stage.open(link, tone_hz=500.0, **look)
+            if prepare is not None:
+                await page.click(prepare)
+                await page.wait_for_function("window.kabina?.pc?.connectionState === 'connected'")
+            await page.wait_for_timeout(600)
+            await page.screenshot(path=SCREENSHOTS / f"{name}-{width}-{scheme}.png")
+            overflow = await page.evaluate(
+                "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+            )
+            assert overflow <= 0, (name, width)
+            await page.context.close()

@@ -1,0 +1,167 @@
+"""A blocked loop, a vanished client, a hostile neighbour, a stop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import socket
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    import conftest
+
+    from kabina_sim.server_process import ServerProcess
+
+pytestmark = pytest.mark.alone
+
+
+async def test_a_python_loop_that_is_blocked_for_500_ms_is_not_heard(meeting: conftest.Meeting):
+    await meeting.publish("floor", 440.0)
+    listener = await meeting.listen_lightly("fr", meeting.server.token("m", "attendee"))
+    await asyncio.sleep(1.0)
+    late_before = meeting.server.metric("kabina_mix_skipped_frames_total")
+    listener.record = True
+    await asyncio.sleep(1.0)
+    meeting.server.block_loop()
+    await asyncio.sleep(1.5)
+    listener.record = False
+    gaps_ms = np.diff(listener.arrivals_s) * 1000
+    steps = np.diff(listener.sequences) % 65536
+    print(f"gap between packets p50 {np.median(gaps_ms):.1f} ms, longest {gaps_ms.max():.1f} ms")
+    assert np.all(steps == 1)
+    assert meeting.server.metric("kabina_mix_skipped_frames_total") == late_before
+    # NetEq starts at 80 ms of buffer and grows: a blocked loop would show as a gap of 500 ms.
+    assert gaps_ms.max() < 100
+
+
+async def test_the_hook_really_blocks_the_loop(meeting: conftest.Meeting):
+    loop = asyncio.get_running_loop()
+    meeting.server.block_loop()
+    started = loop.time()
+    await asyncio.sleep(0.05)
+    await meeting.view()
+    assert loop.time() - started > 0.4
+
+
+async def test_a_client_that_vanishes_is_gone_within_ten_seconds(meeting: conftest.Meeting):
+    listener = await meeting.listen_lightly("fr", meeting.server.token("m", "attendee"))
+    assert meeting.server.metric("kabina_peers") == 1
+    listener.close()
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    async with asyncio.timeout(12):
+        while meeting.server.metric("kabina_peers"):
+            await asyncio.sleep(0.1)
+    took_s = loop.time() - started
+    print(f"a vanished listener was removed after {took_s:.1f} s")
+    assert took_s <= 10.0
+    assert (await meeting.view())["channels"][1]["listeners"] == 0
+
+
+def junk(corpora: Path, rng: random.Random) -> Iterator[bytes]:
+    """Empty, random, look-alikes, cut, oversized; then every seed of the corpora."""
+    yield b""
+    for size in (1, 2, 11, 12, 13, 19, 20, 28, 100, 1200, 1472, 1500, 1501, 9000, 65_507):
+        yield rng.randbytes(size)
+        for first in (0, 1, 3, 20, 22, 25, 63, 64, 127, 128, 144, 191, 192, 255):
+            yield bytes([first]) + rng.randbytes(size - 1)
+    stun_head = bytes.fromhex("0001000c2112a442") + bytes(12)
+    yield from (stun_head[:n] for n in range(len(stun_head)))
+    for _ in range(300):
+        yield stun_head + rng.randbytes(rng.randrange(200))
+        yield b"\x16\xfe\xff" + bytes(8) + rng.randbytes(rng.randrange(300))
+        yield b"\x16\xfe\xfd" + rng.randbytes(10) + b"\x01" + rng.randbytes(100)
+        yield b"\x15\xfe\xfd" + bytes(8) + b"\0\x02\x02\x28"
+        yield b"\x80\x6f" + rng.randbytes(rng.randrange(10, 300))
+        yield bytes([0x80 | rng.randrange(32), rng.randrange(192, 224)]) + rng.randbytes(
+            rng.randrange(200)
+        )
+    for path in sorted(corpora.rglob("*")):
+        if path.is_file():
+            content = path.read_bytes()
+            yield content[:65_507]
+            for start in range(0, min(len(content), 30_000), 1200):
+                yield content[start : start + rng.randrange(1, 1500)]
+
+
+async def test_junk_at_the_media_port_costs_no_session_and_no_exception(
+    meeting: conftest.Meeting, corpora: Path
+):
+    await meeting.publish("floor", 440.0)
+    listener = await meeting.listen("fr")
+    light = await meeting.listen_lightly("fr", meeting.server.token("m", "attendee"))
+    server = light._server
+    await listener.listen_for(1.0)
+    rng = random.Random(7)
+    peers = meeting.server.metric("kabina_peers")
+    received = meeting.server.metric("kabina_plane_datagrams_received_total")
+    sent = 0
+    strangers = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(4)]
+    light.record = True
+    for index, datagram in enumerate(junk(corpora, rng)):
+        # Every fourth one comes from the address of a joined peer.
+        if index % 4 == 0:
+            light._transport.sendto(datagram, server)
+        else:
+            strangers[index % 4].sendto(datagram, server)
+        sent += 1
+        if index % 50 == 0:
+            await asyncio.sleep(0.005)
+    for stranger in strangers:
+        stranger.close()
+    async with asyncio.timeout(5):
+        while meeting.server.metric("kabina_plane_datagrams_received_total") - received < 0.9 * sent:
+            await asyncio.sleep(0.05)
+    light.record = False
+    assert meeting.server.metric("kabina_peers") == peers
+    assert np.all(np.diff(light.sequences) % 65536 == 1)
+    heard = await listener.listen_for(1.0)
+    assert np.sqrt(np.mean(heard**2)) > 0.1
+    late = await meeting.listen_lightly("sq", meeting.server.token("m", "attendee"))
+    await asyncio.sleep(0.5)
+    assert late.packets > 10
+    print(f"{sent} junk datagrams, {meeting.server.log.read_text().count(chr(10))} log lines")
+    assert "Traceback" not in meeting.server.log.read_text()
+
+
+async def test_a_server_with_people_in_it_stops_cleanly_within_three_seconds(
+    meeting: conftest.Meeting,
+):
+    await meeting.publish("floor", 440.0)
+    listener = await meeting.listen("fr")
+    async with meeting.http.ws_connect(meeting.url("/ws")) as socket_:
+        await socket_.send_json(
+            {"type": "hello", "id": 1, "version": 1, "token": meeting.server.token("m", "attendee")}
+        )
+        assert (await socket_.receive_json())["type"] == "welcome"
+        stopping = asyncio.to_thread(meeting.server.stop)
+        task = asyncio.ensure_future(stopping)
+        async for frame in socket_:
+            if frame.json()["type"] == "goodbye":
+                break
+        code, took_s = await task
+    print(f"stopped in {took_s:.2f} s")
+    assert code == 0
+    assert took_s <= 3.0
+    async with asyncio.timeout(5):
+        while listener.pc.connectionState == "connected":
+            await asyncio.sleep(0.05)
+
+
+def test_a_silent_http_socket_is_closed(start_server: Callable[..., ServerProcess]):
+    server = start_server()
+    port = int(server.url.rsplit(":", 1)[1])
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.send(b"GET / HT")
+        try:
+            assert connection.recv(100) == b""
+        except ConnectionResetError:
+            pass
+    assert os.path.exists(f"/proc/{server.process.pid}")

@@ -1,0 +1,156 @@
+"""The pages' protocol over a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from aiohttp import WSMsgType
+from aiortc import RTCPeerConnection, RTCSessionDescription
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    import aiohttp
+    import conftest
+
+
+class Page:
+    """What a page does: sends with an id, waits for the reply, remembers the rest."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self.socket = socket
+        self.pushed: list[dict[str, Any]] = []
+        self._id = 0
+
+    async def ask(self, kind: str, **fields: Any) -> dict[str, Any]:
+        self._id += 1
+        await self.socket.send_json({"type": kind, "id": self._id, **fields})
+        async with asyncio.timeout(5):
+            while True:
+                message = await self.socket.receive_json()
+                if message.get("re") == self._id:
+                    return message
+                self.pushed.append(message)
+
+    async def wait_for(self, kind: str) -> dict[str, Any]:
+        async with asyncio.timeout(5):
+            while True:
+                for message in self.pushed:
+                    if message["type"] == kind:
+                        self.pushed.remove(message)
+                        return message
+                self.pushed.append(await self.socket.receive_json())
+
+
+@asynccontextmanager
+async def page(
+    meeting: conftest.Meeting, role: str, *languages: str, name: str = ""
+) -> AsyncIterator[Page]:
+    token = meeting.server.token("m", role, *languages, name=name)
+    async with meeting.http.ws_connect(meeting.url("/ws")) as socket:
+        opened = Page(socket)
+        welcome = await opened.ask("hello", version=1, token=token)
+        assert welcome["type"] == "welcome"
+        yield opened
+
+
+async def test_a_second_interpreter_is_refused_while_the_first_is_on_air(meeting: conftest.Meeting):
+    async with (
+        page(meeting, "interpreter", "fr", name="Ana") as first,
+        page(meeting, "interpreter", "fr") as second,
+        page(meeting, "attendee") as attendee,
+    ):
+        for interpreter in (first, second):
+            assert (await interpreter.ask("join_booth", booth="fr"))["type"] == "done"
+        assert (await first.ask("take_channel"))["type"] == "done"
+        refusal = await second.ask("take_channel")
+        assert (refusal["code"], refusal["holder"]) == ("channel.held", "Ana")
+        while True:
+            view = (await attendee.wait_for("meeting"))["meeting"]
+            if view["channels"][1]["state"] == "interpreted":
+                break
+        assert view["channels"][1]["on_air"][0]["name"] == "Ana"
+        assert (await first.ask("release_channel"))["type"] == "done"
+        assert (await second.ask("take_channel"))["type"] == "done"
+
+
+async def test_a_broken_message_is_answered_and_the_connection_lives(meeting: conftest.Meeting):
+    async with page(meeting, "attendee") as attendee:
+        for text in ("", "nonsense", '{"type":"nonsense"}', "[1]", '{"type":"listen","channel":3}'):
+            await attendee.socket.send_str(text)
+            assert (await attendee.wait_for("error"))["code"] == "message.malformed"
+        await attendee.socket.send_bytes(b"\0")
+        assert (await attendee.wait_for("error"))["code"] == "message.malformed"
+        assert (await attendee.ask("listen", channel="nowhere"))["code"] == "channel.unknown"
+        assert (await attendee.ask("take_floor", language="en"))["code"] == "token.forbidden"
+        assert (await attendee.ask("offer", sdp="nonsense"))["code"] == "sdp.malformed"
+        assert (await attendee.ask("listen", channel="fr"))["type"] == "listening"
+
+
+async def test_a_flood_is_refused_and_the_connection_lives(meeting: conftest.Meeting):
+    async with page(meeting, "attendee") as attendee:
+        for _ in range(100):
+            await attendee.socket.send_json({"type": "listen", "channel": "fr"})
+        assert (await attendee.wait_for("error"))["code"] == "message.rate"
+        await asyncio.sleep(0.2)
+        assert (await attendee.ask("listen", channel="sq"))["type"] == "listening"
+
+
+async def test_an_oversized_message_closes_only_its_own_connection(meeting: conftest.Meeting):
+    async with page(meeting, "attendee") as other:
+        async with page(meeting, "attendee") as attendee:
+            await attendee.socket.send_str("x" * 70_000)
+            frame = await attendee.socket.receive()
+            while frame.type is WSMsgType.TEXT:
+                frame = await attendee.socket.receive()
+            assert attendee.socket.close_code == 1009
+        assert (await other.ask("listen", channel="fr"))["type"] == "listening"
+
+
+@pytest.mark.parametrize(
+    ("first", "code"),
+    [
+        ({"type": "listen", "channel": "fr"}, "protocol.order"),
+        ({"type": "hello", "version": 9, "token": "x"}, "protocol.version"),
+        ({"type": "hello", "version": 1, "token": "x"}, "token.invalid"),
+    ],
+)
+async def test_a_wrong_first_message_is_told_why(
+    meeting: conftest.Meeting, first: dict[str, Any], code: str
+):
+    async with meeting.http.ws_connect(meeting.url("/ws")) as socket:
+        await socket.send_json(first)
+        assert (await socket.receive_json())["code"] == code
+        await socket.receive()
+        assert socket.close_code == 4401
+
+
+async def test_a_foreign_origin_is_refused(meeting: conftest.Meeting):
+    async with meeting.http.get(
+        meeting.url("/ws"), headers={"Origin": "https://elsewhere.example"}
+    ) as response:
+        assert response.status == 403
+
+
+async def test_media_over_the_socket_connects_and_shows_levels(meeting: conftest.Meeting):
+    await meeting.publish("floor", 440.0)
+    async with page(meeting, "attendee") as attendee:
+        pc = RTCPeerConnection()
+        pc.addTransceiver("audio", direction="recvonly")
+        await pc.setLocalDescription(await pc.createOffer())
+        answer = await attendee.ask("offer", sdp=pc.localDescription.sdp, listen="fr")
+        assert answer["listen"] == "fr"
+        await pc.setRemoteDescription(RTCSessionDescription(answer["sdp"], "answer"))
+        while (await attendee.wait_for("media"))["state"] != "connected":
+            pass
+        async with asyncio.timeout(5):
+            while True:
+                levels = await attendee.wait_for("levels")
+                # A tone of amplitude 0.25 has −15.05 dBFS RMS; the first frames fade in.
+                if levels["floor_db"] == pytest.approx(-15.05, abs=1.0):
+                    break
+        assert levels["channels"]["fr"]["interpreter_db"] is None
+        await pc.close()
