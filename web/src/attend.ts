@@ -1,0 +1,67 @@
+/** The attendee's page. */
+
+import './style/base.css';
+import './style/attend.css';
+import { type Attendee, type AttendeeEffect, type AttendeeEvent, createAttendee, update } from './state/attendee.ts';
+import { nextChannel } from './state/hearing.ts';
+import { Shell } from './shell.ts';
+import { type AttendPage } from './views/attend.ts';
+import './views/attend.ts';
+import { paintLane, pushWave } from './views/meters.ts';
+import { FLOOR, type Levels } from './wire.ts';
+
+const page = document.querySelector<AttendPage>('kb-attend') as AttendPage;
+let lock: WakeLockSentinel | null = null;
+
+async function keepAwake(on: boolean): Promise<void> {
+  try {
+    await lock?.release();
+    lock = on ? await navigator.wakeLock.request('screen') : null;
+  } catch {
+    shell.dispatch({ type: 'awake_unavailable' }); // battery saver, or the page is hidden
+  }
+}
+
+function paint(levels: Levels | null): void {
+  const { session } = shell.state;
+  const heard = levels?.channels[session.channel ?? FLOOR];
+  const floor = levels?.floor_db ?? null;
+  pushWave(page, 'floor', floor);
+  paintLane(page, 'interpreter', heard?.interpreter_db ?? null);
+  paintLane(page, 'original', heard === undefined ? floor : heard.original_db);
+}
+
+const shell = new Shell<Attendee, AttendeeEvent, AttendeeEffect>(page, {
+  create: (token) => createAttendee(token, navigator.languages, 'wakeLock' in navigator),
+  update,
+  session: (state) => state.session,
+  roles: [],
+  sends: false,
+  run: (effect) => {
+    if (effect.do === 'keep_awake') void keepAwake(effect.on);
+  },
+  levels: paint,
+  changed: showOnLockScreen,
+});
+
+/** The lock screen's title and its "next" button, which is the next language. */
+function showOnLockScreen({ session }: Attendee): void {
+  if (!('mediaSession' in navigator) || session.meeting === null || session.phase === 'outside') return;
+  const heard = session.meeting.channels.find((c) => c.id === session.channel)?.language.autonym;
+  const title = heard ?? session.meeting.floor.language.autonym;
+  if (navigator.mediaSession.metadata?.title === title) return;
+  navigator.mediaSession.metadata = new MediaMetadata({ title, artist: session.meeting.title });
+}
+
+if ('mediaSession' in navigator) {
+  navigator.mediaSession.setActionHandler('nexttrack', () => {
+    const { session } = shell.state;
+    if (session.meeting === null) return;
+    shell.dispatch({ type: 'channel_chosen', channel: nextChannel(session.meeting, session.channel) });
+  });
+}
+
+document.addEventListener('visibilitychange', () => {
+  // The browser drops the lock of a hidden page.
+  if (document.visibilityState === 'visible' && shell.state.awake) void keepAwake(true);
+});

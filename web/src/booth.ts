@@ -1,0 +1,30 @@
+/** The interpreter's page. */
+
+import './style/base.css';
+import './style/console.css';
+import { createInterpreter, type Interpreter, type InterpreterEvent, update } from './state/interpreter.ts';
+import type { TalkerEffect } from './state/talker.ts';
+import { Shell } from './shell.ts';
+import { onMicrophoneKey, Talk } from './talk.ts';
+import type { BoothPage } from './views/booth.ts';
+import './views/booth.ts';
+import { paintLane, pushWave } from './views/meters.ts';
+
+const page = document.querySelector<BoothPage>('kb-booth') as BoothPage;
+const shell = new Shell<Interpreter, InterpreterEvent, TalkerEffect>(page, {
+  create: createInterpreter,
+  update,
+  session: (state) => state.talker.session,
+  roles: ['interpreter'],
+  sends: true,
+  run: (effect) => talk.run(effect),
+  levels: (levels) => {
+    paintLane(page, 'floor', levels?.floor_db ?? null, 24);
+    pushWave(page, 'floor', levels?.floor_db ?? null);
+  },
+  changed: () => undefined,
+});
+const talk = new Talk(page, false, (event) => shell.dispatch(event), (track) => shell.media.send(track));
+onMicrophoneKey(() => {
+  if (shell.state.talker.session.phase !== 'outside') shell.dispatch({ type: 'hold_pressed' });
+});

@@ -1,0 +1,221 @@
+/**
+ * The shell of a meeting page: owns the clock, the randomness, the socket and the media; runs effects and
+ * feeds what happened back as events. All decisions are in `state/`.
+ */
+
+import { LOCALES, type Locale, preferredLocale, t, useLocale } from './i18n.ts';
+import { Media } from './rtc/media.ts';
+import { Player } from './rtc/player.ts';
+import type { Session, SessionEffect, SessionEvent } from './state/session.ts';
+import { meetingOfPath, readLink } from './state/token.ts';
+import type { Page } from './views/page.ts';
+import { decodeMeeting, type Levels, type Meeting } from './wire.ts';
+import { Socket } from './ws/socket.ts';
+import type { Wait } from './ws/backoff.ts';
+
+export type SoundEffect =
+  | { do: 'unlock_sound' }
+  | { do: 'play' }
+  | { do: 'set_volume'; volume: number; muted: boolean };
+type Shared = SessionEffect | SoundEffect;
+type SharedEvent = SessionEvent | { type: 'playback_blocked' } | { type: 'playback_started' };
+
+export type Program<S, E, F> = {
+  create: (token: string, languages: string[]) => S;
+  update: (state: S, event: E) => [S, (F | Shared)[]];
+  session: (state: S) => Session;
+  /** The roles the page is for; empty: all. */
+  roles: readonly string[];
+  /** Whether the role may speak. */
+  sends: boolean;
+  /** Runs the page's own effects. */
+  run: (effect: F) => void;
+  levels: (levels: Levels | null) => void;
+  changed: (state: S) => void;
+};
+
+declare global {
+  interface Window {
+    /** For tests only, read-only: end-to-end tests measure `pc.getStats()` and look at the state. */
+    kabina?: { readonly pc: RTCPeerConnection | null; readonly state: unknown };
+  }
+}
+
+const SHARED = new Set<string>([
+  'open_socket',
+  'close_socket',
+  'send',
+  'retry_in',
+  'make_offer',
+  'offer_in',
+  'apply_answer',
+  'close_media',
+  'announce',
+  'unlock_sound',
+  'play',
+  'set_volume',
+]);
+// Levels come every 100 ms; later than this they have stopped.
+const LEVELS_STALE_MS = 600;
+const POLL_MS = 3000;
+
+export class Shell<S, E extends { type: string }, F extends { do: string }> {
+  readonly media: Media;
+  #program: Program<S, E, F>;
+  #page: Page<S, E>;
+  #socket: Socket;
+  #player: Player;
+  #levels_at_ms = 0;
+  #state: S;
+  #meeting = meetingOfPath(location.pathname);
+
+  constructor(page: Page<S, E>, program: Program<S, E, F>) {
+    this.#page = page;
+    this.#program = program;
+    const link = readLink(location.hash, this.#meeting, program.roles, Date.now() / 1000);
+    this.#state = link.ok ? program.create(link.token, link.claims.languages) : program.create('', []);
+    if (link.ok) void this.#poll(link.token);
+    else page.problem = link.problem;
+    this.#player = new Player(
+      () => this.#shared({ type: 'playback_blocked' }),
+      () => this.#shared({ type: 'playback_started' }),
+    );
+    this.media = new Media(program.sends, {
+      track: (stream) => this.#player.play(stream),
+      connected: () => this.#shared({ type: 'media_connected' }),
+      failed: () => this.#shared({ type: 'media_failed' }),
+    });
+    this.#socket = new Socket({
+      opened: () => this.#shared({ type: 'socket_opened' }),
+      closed: (code) => this.#shared({ type: 'socket_closed', code }),
+      message: (message) => {
+        // Ten times a second and only painted: no business of `update`.
+        if (message.type === 'levels') {
+          this.#levels_at_ms = Date.now();
+          program.levels(message);
+        } else this.#shared({ type: 'message_received', message, now_ms: Date.now() });
+      },
+    });
+    const view = Object.defineProperties({} as NonNullable<Window['kabina']>, {
+      pc: { get: () => this.media.pc },
+      state: { get: () => this.#state },
+    });
+    Object.defineProperty(window, 'kabina', { value: Object.freeze(view) });
+    window.addEventListener('online', () => this.#shared({ type: 'network_returned' }));
+    window.addEventListener('pagehide', () => this.#socket.close());
+    window.addEventListener('pageshow', (event) => {
+      // Back from the browser's page cache, where sockets do not live.
+      if (event.persisted) this.#shared({ type: 'socket_closed', code: 1001 });
+    });
+    page.addEventListener('kabina', (event) => this.dispatch((event as CustomEvent<E>).detail));
+    page.addEventListener('locale', (event) => void this.#speak((event as CustomEvent<string>).detail, true));
+    page.state = this.#state;
+    page.now_ms = Date.now();
+    setInterval(() => this.#tick(), 250);
+    void this.#speak(preferredLocale(), false);
+  }
+
+  get state(): S {
+    return this.#state;
+  }
+
+  dispatch(event: E): void {
+    const [state, effects] = this.#program.update(this.#state, event);
+    this.#state = state;
+    for (const effect of effects) this.#run(effect);
+    this.#page.state = state;
+    this.#program.changed(state);
+  }
+
+  /** Before the first click the card of the page is kept true by asking every few seconds. */
+  async #poll(token: string): Promise<void> {
+    if (this.#program.session(this.#state).phase === 'outside') {
+      const meeting = await this.#fetchMeeting(token);
+      if (meeting === 'unknown') {
+        this.#page.problem = 'unknown_meeting';
+        return;
+      }
+      if (meeting !== null) this.#shared({ type: 'meeting_fetched', meeting, now_ms: Date.now() });
+    }
+    setTimeout(() => void this.#poll(token), POLL_MS);
+  }
+
+  /** `GET /api/meetings/{meeting}`: the view, 'unknown' for 404, null when it cannot be had now. */
+  async #fetchMeeting(token: string): Promise<Meeting | 'unknown' | null> {
+    try {
+      const response = await fetch(`/api/meetings/${encodeURIComponent(this.#meeting)}`, {
+        headers: { Authorization: `Bearer ${token}` },
+      });
+      if (response.status === 404) return 'unknown';
+      return response.ok ? decodeMeeting(await response.text()) : null;
+    } catch {
+      return null; // offline, or the server restarts: the next poll asks again
+    }
+  }
+
+  #shared(event: SharedEvent): void {
+    this.dispatch(event as unknown as E); // every page's events include the shared ones
+  }
+
+  async #speak(tag: string, remember: boolean): Promise<void> {
+    const known = LOCALES.find((l) => l.tag === tag);
+    if (known === undefined) return;
+    await useLocale(known.tag satisfies Locale, remember);
+    this.#page.locale = known.tag;
+    this.#program.changed(this.state);
+  }
+
+  #tick(): void {
+    const now = Date.now();
+    if (now - this.#levels_at_ms > LEVELS_STALE_MS) this.#program.levels(null);
+    // The views show seconds; rendering at 4 Hz keeps them even.
+    if (Math.floor(now / 1000) !== Math.floor(this.#page.now_ms / 1000)) this.#page.now_ms = now;
+  }
+
+  #later(wait: Wait, event: SharedEvent): void {
+    setTimeout(() => this.#shared(event), wait.base_ms + Math.random() * wait.spread_ms);
+  }
+
+  #run(effect: F | Shared): void {
+    if (!SHARED.has(effect.do)) {
+      this.#program.run(effect as F);
+      return;
+    }
+    const shared = effect as Shared;
+    switch (shared.do) {
+      case 'open_socket':
+        return this.#socket.open();
+      case 'close_socket':
+        return this.#socket.close();
+      case 'send':
+        return this.#socket.send(shared.message);
+      case 'retry_in':
+        return this.#later(shared.wait, { type: 'retry_due' });
+      case 'offer_in':
+        return this.#later(shared.wait, { type: 'offer_due' });
+      case 'make_offer':
+        return void this.#offer();
+      case 'apply_answer':
+        return void this.media.answer(shared.sdp).catch(() => this.#shared({ type: 'media_failed' }));
+      case 'close_media':
+        this.#player.stop();
+        return this.media.close();
+      case 'announce':
+        return this.#page.say(t(shared.text, shared.args));
+      case 'unlock_sound':
+        return this.#player.unlock();
+      case 'play':
+        return this.#player.play(null);
+      case 'set_volume':
+        return this.#player.setVolume(shared.volume, shared.muted);
+    }
+  }
+
+  async #offer(): Promise<void> {
+    try {
+      this.#shared({ type: 'offer_made', sdp: await this.media.offer() });
+    } catch {
+      this.#shared({ type: 'media_failed' });
+    }
+  }
+}

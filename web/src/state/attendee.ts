@@ -1,0 +1,118 @@
+/** The attendee's page: a session that only listens, and how loud. */
+
+import { autonym, hearing, preselect } from './hearing.ts';
+import { createSession, type Session, type SessionEffect, type SessionEvent, update as updateSession } from './session.ts';
+
+export type Attendee = {
+  session: Session;
+  /** Chosen on the join card, before there is a session. */
+  choice: string | null;
+  /** The reader's languages, best first: the first that the meeting has is preselected. */
+  preferred: readonly string[];
+  /** 0–1, of the audio element. */
+  volume: number;
+  muted: boolean;
+  /** The browser wants a tap before it plays. */
+  blocked: boolean;
+  awake: boolean;
+  /** False where the browser cannot keep the screen on. */
+  can_stay_awake: boolean;
+  has_left: boolean;
+};
+
+export type AttendeeEvent =
+  | SessionEvent
+  | { type: 'choice_made'; channel: string }
+  | { type: 'listen_pressed' }
+  | { type: 'leave_pressed' }
+  | { type: 'return_pressed' }
+  | { type: 'volume_moved'; volume: number }
+  | { type: 'mute_pressed' }
+  | { type: 'playback_blocked' }
+  | { type: 'playback_started' }
+  | { type: 'play_pressed' }
+  | { type: 'awake_pressed' }
+  | { type: 'awake_unavailable' };
+
+export type AttendeeEffect =
+  | SessionEffect
+  | { do: 'unlock_sound' }
+  | { do: 'play' }
+  | { do: 'set_volume'; volume: number; muted: boolean }
+  | { do: 'keep_awake'; on: boolean };
+
+export function createAttendee(
+  token: string,
+  preferred: readonly string[],
+  canStayAwake: boolean,
+): Attendee {
+  return {
+    session: createSession(token),
+    choice: null,
+    preferred,
+    volume: 1,
+    muted: false,
+    blocked: false,
+    awake: false,
+    can_stay_awake: canStayAwake,
+    has_left: false,
+  };
+}
+
+export function update(s: Attendee, event: AttendeeEvent): [Attendee, AttendeeEffect[]] {
+  switch (event.type) {
+    case 'choice_made':
+      return [{ ...s, choice: event.channel }, []];
+    case 'listen_pressed': {
+      const [next, effects] = bySession(s, { type: 'join_asked', channel: s.choice });
+      // First: only inside the click may a page start its sound.
+      return [{ ...next, has_left: false }, [{ do: 'unlock_sound' }, ...effects]];
+    }
+    case 'leave_pressed': {
+      const [next, effects] = bySession(s, { type: 'left' });
+      const left = { ...next, choice: s.session.channel, blocked: false, awake: false, has_left: true };
+      return [left, [...effects, { do: 'keep_awake', on: false }]];
+    }
+    case 'return_pressed':
+      return [{ ...s, has_left: false }, []];
+    case 'volume_moved':
+      return loudness({ ...s, volume: event.volume, muted: false });
+    case 'mute_pressed':
+      return loudness({ ...s, muted: !s.muted });
+    case 'playback_blocked':
+      return [{ ...s, blocked: true }, []];
+    case 'playback_started':
+      return [{ ...s, blocked: false }, []];
+    case 'play_pressed':
+      return [s, [{ do: 'play' }]];
+    case 'awake_pressed':
+      return [{ ...s, awake: !s.awake }, [{ do: 'keep_awake', on: !s.awake }]];
+    case 'awake_unavailable':
+      return [{ ...s, awake: false }, []];
+    case 'meeting_fetched':
+      return bySession({ ...s, choice: s.choice ?? preselect(event.meeting, s.preferred) }, event);
+    default:
+      return bySession(s, event);
+  }
+}
+
+const loudness = (s: Attendee): [Attendee, AttendeeEffect[]] => [
+  s,
+  [{ do: 'set_volume', volume: s.volume, muted: s.muted }],
+];
+
+function bySession(s: Attendee, event: SessionEvent): [Attendee, AttendeeEffect[]] {
+  const [session, effects] = updateSession(s.session, event);
+  return [{ ...s, session }, [...effects, ...said(s.session, session)]];
+}
+
+/** The chosen language lost or got its interpreter: said once, at the change. */
+function said(before: Session, after: Session): AttendeeEffect[] {
+  if (before.phase !== 'live' || after.phase !== 'live') return [];
+  const was = hearing(before.meeting, before.channel);
+  const is = hearing(after.meeting, after.channel);
+  const moved = before.channel !== after.channel;
+  if (is === 'original' || (is === was && !moved) || (is === 'interpreted' && moved)) return [];
+  const text = is === 'passthrough' ? 'said-passthrough' : 'said-interpreted';
+  return [{ do: 'announce', text, args: { language: autonym(after.meeting, after.channel) } }];
+}

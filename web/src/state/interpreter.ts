@@ -1,0 +1,121 @@
+/** The interpreter's page: a talker with a booth. Hears the floor; holds the booth's channel while the microphone is on. */
+
+import { type Booth, FLOOR, type Meeting } from '../wire.ts';
+import { autonym } from './hearing.ts';
+import { answered, request } from './session.ts';
+import {
+  createTalker,
+  type Refusal,
+  type Talker,
+  type TalkerEffect,
+  type TalkerEvent,
+  type TalkerStep,
+  ready as talkerReady,
+  andThen,
+  turn,
+  updateTalker,
+  type Wording,
+} from './talker.ts';
+import { opening } from './microphone.ts';
+
+export type Interpreter = {
+  talker: Talker;
+  /** The languages of the token: which booths are offered. Empty: all. */
+  languages: string[];
+  booth: string | null;
+  seat: 'none' | 'joining' | 'seated' | 'refused';
+  seat_refusal: Refusal | null;
+};
+
+export type InterpreterEvent =
+  | TalkerEvent
+  | { type: 'booth_chosen'; booth: string }
+  | { type: 'enter_pressed' }
+  | { type: 'leave_pressed' };
+
+const WORDING: Wording = { take: { type: 'take_channel' }, release: { type: 'release_channel' } };
+
+export function createInterpreter(token: string, languages: string[]): Interpreter {
+  return { talker: createTalker(token), languages, booth: null, seat: 'none', seat_refusal: null };
+}
+
+/** The booths this person may work in, in the meeting's order. */
+export function boothsOf(meeting: Meeting | null, languages: readonly string[]): Booth[] {
+  const booths = meeting?.booths ?? [];
+  return languages.length === 0 ? booths : booths.filter((b) => languages.includes(b.channel));
+}
+
+/** The chosen booth, or the first one allowed. */
+export function boothOf(s: Interpreter): Booth | null {
+  const allowed = boothsOf(s.talker.session.meeting, s.languages);
+  return allowed.find((b) => b.id === s.booth) ?? allowed[0] ?? null;
+}
+
+/** Whether the microphone key may be pressed. */
+export const ready = (s: Interpreter): boolean => s.seat === 'seated' && talkerReady(s.talker);
+
+export function update(s: Interpreter, event: InterpreterEvent): [Interpreter, TalkerEffect[]] {
+  switch (event.type) {
+    case 'booth_chosen':
+      return [{ ...s, booth: event.booth }, []];
+    case 'enter_pressed':
+      return enter(s);
+    case 'leave_pressed': {
+      const [next, effects] = byTalker(s, { type: 'left' });
+      return [{ ...next, seat: 'none' }, effects];
+    }
+    case 'hold_pressed':
+      return s.talker.hold === 'off' && !ready(s) ? [s, []] : byTalker(s, event);
+    default:
+      return byTalker(s, event);
+  }
+}
+
+function enter(s: Interpreter): [Interpreter, TalkerEffect[]] {
+  const booth = boothOf(s);
+  if (booth === null) return [s, []];
+  const talker = { ...s.talker, microphone: opening(s.talker.microphone) };
+  const entering = { ...s, talker, booth: booth.id, seat: 'joining' as const, seat_refusal: null };
+  const [next, effects] = byTalker(entering, { type: 'join_asked', channel: FLOOR });
+  return [
+    next,
+    [{ do: 'unlock_sound' }, { do: 'open_microphone', device: talker.microphone.device }, ...effects],
+  ];
+}
+
+function byTalker(s: Interpreter, event: TalkerEvent): [Interpreter, TalkerEffect[]] {
+  const kind =
+    event.type === 'message_received' ? answered(s.talker.session, event.message) : null;
+  let step = updateTalker(s.talker, event, WORDING);
+  let { seat, seat_refusal } = s;
+  if (event.type === 'message_received') {
+    const { message } = event;
+    if (message.type === 'welcome' && step[0].session.phase === 'live' && s.booth !== null) {
+      seat = 'joining';
+      step = andThen(step, (t) => ask(t, s.booth ?? ''));
+    }
+    if (kind === 'join_booth' && message.type === 'done') {
+      seat = 'seated';
+      // What the interpreter wanted before the link broke is asked for again.
+      step = andThen(step, (t) => turn(t, 'link_back', WORDING, event.now_ms));
+    }
+    if (kind === 'join_booth' && message.type === 'error') {
+      seat = 'refused';
+      seat_refusal = { code: message.code, holder: message.holder };
+    }
+    if (kind === 'take_channel' && message.type === 'error') step = andThen(step, (t) => [t, [refusalSaid(s, t)]]);
+  }
+  const [talker, effects] = step;
+  return [{ ...s, talker, seat, seat_refusal }, effects];
+}
+
+function ask(t: Talker, booth: string): TalkerStep {
+  const [session, effects] = request(t.session, { type: 'join_booth', booth });
+  return [{ ...t, session }, effects];
+}
+
+function refusalSaid(s: Interpreter, t: Talker): TalkerEffect {
+  const language = autonym(t.session.meeting, boothOf(s)?.channel ?? null);
+  const args = { language, holder: t.refusal?.holder ?? '' };
+  return { do: 'announce', text: t.refusal?.code === 'channel.held' ? 'refusal-held' : 'refusal-other', args };
+}

@@ -1,0 +1,91 @@
+/** The speaker's page: a talker that holds the floor in one language. Hears nothing unless asked: loudspeakers echo. */
+
+import { answered } from './session.ts';
+import {
+  createTalker,
+  type Talker,
+  type TalkerEffect,
+  type TalkerEvent,
+  andThen,
+  turn,
+  updateTalker,
+  type Wording,
+} from './talker.ts';
+import { opening } from './microphone.ts';
+
+export type Speaker = {
+  talker: Talker;
+  /** BCP-47 tag of what this person speaks; null until the meeting is known. */
+  language: string | null;
+  /** The channel in the headphones; null is silence. */
+  hears: string | null;
+};
+
+export type SpeakerEvent =
+  | TalkerEvent
+  | { type: 'language_chosen'; language: string }
+  | { type: 'hearing_chosen'; channel: string | null }
+  | { type: 'enter_pressed' }
+  | { type: 'leave_pressed' };
+
+export function createSpeaker(token: string): Speaker {
+  return { talker: createTalker(token), language: null, hears: null };
+}
+
+/** The chosen language, or the floor's. */
+export function languageOf(s: Speaker): string {
+  return s.language ?? s.talker.session.meeting?.floor.language.tag ?? '';
+}
+
+const wording = (s: Speaker): Wording => ({
+  take: { type: 'take_floor', language: languageOf(s) },
+  release: { type: 'release_floor' },
+});
+
+export function update(s: Speaker, event: SpeakerEvent): [Speaker, TalkerEffect[]] {
+  switch (event.type) {
+    case 'language_chosen':
+      // On the floor it stays what was declared: the interpreters work from it.
+      return s.talker.hold === 'off' ? [{ ...s, language: event.language }, []] : [s, []];
+    case 'hearing_chosen':
+      return hear(s, event.channel);
+    case 'enter_pressed': {
+      const talker = { ...s.talker, microphone: opening(s.talker.microphone) };
+      const [next, effects] = byTalker({ ...s, talker }, { type: 'join_asked', channel: s.hears });
+      return [
+        next,
+        [
+          { do: 'unlock_sound' },
+          { do: 'set_volume', volume: talker.volume, muted: s.hears === null },
+          { do: 'open_microphone', device: talker.microphone.device },
+          ...effects,
+        ],
+      ];
+    }
+    case 'leave_pressed':
+      return byTalker(s, { type: 'left' });
+    default:
+      return byTalker(s, event);
+  }
+}
+
+/** Silence is the muted element: the protocol has no way to take a channel out of the slot. */
+function hear(s: Speaker, channel: string | null): [Speaker, TalkerEffect[]] {
+  const sound: TalkerEffect = { do: 'set_volume', volume: s.talker.volume, muted: channel === null };
+  if (channel === null) return [{ ...s, hears: null }, [sound]];
+  const [next, effects] = byTalker({ ...s, hears: channel }, { type: 'channel_chosen', channel });
+  return [next, [sound, ...effects]];
+}
+
+function byTalker(s: Speaker, event: TalkerEvent): [Speaker, TalkerEffect[]] {
+  const words = wording(s);
+  const answers = event.type === 'message_received' ? answered(s.talker.session, event.message) : null;
+  let step = updateTalker(s.talker, event, words);
+  if (event.type === 'message_received' && answers === 'hello' && event.message.type === 'welcome') {
+    step = andThen(step, (t) => turn(t, 'link_back', words, event.now_ms));
+  }
+  const [talker, effects] = step;
+  const refused = answers === 'take_floor' && event.type === 'message_received' && event.message.type === 'error';
+  if (refused) effects.push({ do: 'announce', text: 'refusal-floor' });
+  return [{ ...s, talker }, effects];
+}

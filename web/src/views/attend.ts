@@ -1,0 +1,239 @@
+/** The attendee's page: who speaks, what I hear, which language. */
+
+import { html, nothing, type TemplateResult } from 'lit';
+import { t } from '../i18n.ts';
+import type { Attendee, AttendeeEvent } from '../state/attendee.ts';
+import { autonym, hearing } from '../state/hearing.ts';
+import type { Channel, Meeting } from '../wire.ts';
+import { icon } from './icons.ts';
+import { Page } from './page.ts';
+import {
+  brand,
+  channelList,
+  channelName,
+  connection,
+  duration,
+  endNotice,
+  lamp,
+  languageOfTag,
+  localePicker,
+  notice,
+  ownName,
+  since,
+  speakerName,
+  tapToHear,
+  volumeSlider,
+  withLanguage,
+} from './parts.ts';
+import './meters.ts';
+
+export class AttendPage extends Page<Attendee, AttendeeEvent> {
+  protected override view(): TemplateResult {
+    const attendee = this.state;
+    const { session } = attendee;
+    if (session.phase === 'ended') {
+      return endNotice(session.ending ?? '', () => this.emit({ type: 'listen_pressed' }));
+    }
+    if (session.meeting === null) return notice(t('loading-meeting'), '');
+    if (session.phase === 'outside') {
+      return attendee.has_left ? this.left() : this.door(session.meeting);
+    }
+    return this.inside(session.meeting);
+  }
+
+  private left(): TemplateResult {
+    return notice(
+      t('left-title'),
+      t('left-text'),
+      html`<button class="btn big" id="return" @click=${() => this.emit({ type: 'return_pressed' })}>
+        ${icon('ears')}${t('left-again')}
+      </button>`,
+    );
+  }
+
+  private door(meeting: Meeting): TemplateResult {
+    const { choice } = this.state;
+    return html`<main class="alone">
+      <form class="card door" id="join" @submit=${this.listen}>
+        <div class="door-top"><p class="brand">${icon('mark')}Kabina</p>${localePicker(this.locale, this)}</div>
+        <header><h1 dir="auto">${meeting.title}</h1>${this.speaking(meeting)}</header>
+        <section>
+          <div class="sub"><h2 id="listen-in">${t('listen-in')}</h2><p>${t('change-later')}</p></div>
+          ${channelList(meeting, choice, 'listen-in', (channel) => this.emit({ type: 'choice_made', channel }))}
+        </section>
+        <ul class="note">
+          <li>${icon('mic_none', true)}${t('no-microphone-needed')}</li>
+        </ul>
+        <button class="btn big" id="listen" data-testid="listen" type="submit">
+          ${icon('ears')}<span>${this.listenTo(meeting, choice)}</span>
+        </button>
+      </form>
+    </main>`;
+  }
+
+  private readonly listen = (event: Event): void => {
+    event.preventDefault();
+    this.emit({ type: 'listen_pressed' });
+  };
+
+  private listenTo(meeting: Meeting, choice: string | null): TemplateResult {
+    const language = meeting.channels.find((c) => c.id === choice)?.language;
+    return language === undefined
+      ? html`${t('listen-to', { language: t('original') })}`
+      : withLanguage('listen-to', language);
+  }
+
+  /** One line: who has the floor. */
+  private speaking(meeting: Meeting): TemplateResult {
+    const speaker = meeting.floor.speakers[0];
+    if (speaker === undefined) return html`<p class="meta">${t('nobody-speaks')}</p>`;
+    const language = languageOfTag(meeting, speaker.language);
+    return html`<p class="meta"><span dir="auto">${speakerName(speaker)}</span> ${withLanguage('speaks', language)}</p>`;
+  }
+
+  private inside(meeting: Meeting): TemplateResult {
+    const attendee = this.state;
+    return html`<div class="app">
+      <a class="skip" href="#languages" @click=${this.skip}>${t('skip-to-languages')}</a>
+      <header class="top">
+        <span class="wide">${brand()}</span>
+        <div class="title"><h1 class="cut" dir="auto">${meeting.title}</h1></div>
+        ${connection(attendee.session)} ${localePicker(this.locale, this)}
+      </header>
+      <main class="attend">
+        <div class="look">${this.floor(meeting)} ${this.interpretation(meeting)}</div>
+        <div class="listen">${this.hear(meeting)} ${this.languages(meeting)}</div>
+      </main>
+      ${this.bar()}
+    </div>`;
+  }
+
+  // The fragment holds the token: a plain jump would put another one in its place.
+  private readonly skip = (event: Event): void => {
+    event.preventDefault();
+    this.querySelector<HTMLInputElement>('#languages input:checked, #languages input')?.focus();
+  };
+
+  private floor(meeting: Meeting): TemplateResult {
+    const { session } = this.state;
+    const [first, ...others] = meeting.floor.speakers;
+    const line =
+      first === undefined
+        ? html`<h2 class="quiet-floor">${t('nobody-speaks')}</h2>
+            <p class="lang">${t('nobody-speaks-hint')}</p>`
+        : html`<h2 class="cut" dir="auto">${speakerName(first)}</h2>
+            <p class="lang cut">
+              ${withLanguage('speaks', languageOfTag(meeting, first.language))}
+              <span class="num">${duration(since(first.speaking_s, session, this.now_ms))}</span>
+            </p>`;
+    return html`<section class="card floor" aria-label=${t('now-speaking')} data-live=${first === undefined ? 'no' : 'yes'}>
+      <div class="floor-h">
+        <p class="label">${icon('live', true)}${t(first === undefined ? 'on-the-floor' : 'now-speaking')}</p>
+        ${line}
+      </div>
+      <kb-wave data-wave="floor"></kb-wave>
+      ${others.length === 0
+        ? nothing
+        : html`<ul class="others">
+            ${others.map(
+              (s) => html`<li class="cut">
+                ${icon('live', true)}<span dir="auto">${speakerName(s)}</span>
+                <span class="lang">${withLanguage('speaks', languageOfTag(meeting, s.language))}</span>
+              </li>`,
+            )}
+          </ul>`}
+    </section>`;
+  }
+
+  /** From the floor's language into which, and by whom. */
+  private interpretation(meeting: Meeting): TemplateResult | typeof nothing {
+    const into = meeting.channels.filter((c) => c.state !== 'spoken');
+    if (into.length === 0) return nothing;
+    return html`<section class="card relay wide" aria-labelledby="relay-h">
+      <div class="relay-h"><h2 id="relay-h">${t('interpretation-now')}</h2></div>
+      <ul>
+        ${into.map((c) => this.into(meeting, c))}
+      </ul>
+    </section>`;
+  }
+
+  private into(meeting: Meeting, channel: Channel): TemplateResult {
+    const { session } = this.state;
+    const on = channel.on_air[0];
+    const who =
+      on === undefined
+        ? html`<span class="cut">${t('state-passthrough')}</span>`
+        : html`<span class="cut" dir="auto">${on.name === '' ? t('interpreter') : on.name}</span>
+            <span class="num">${duration(since(on.on_air_s, session, this.now_ms))}</span>`;
+    return html`<li data-state=${channel.state}>
+      <p class="pair">
+        ${ownName(meeting.floor.language)}${icon('arrow', true)}<b>${ownName(channel.language)}</b>
+      </p>
+      <p class="by">${icon(on === undefined ? 'through' : 'headset', true)}${who}</p>
+    </li>`;
+  }
+
+  private hear(meeting: Meeting): TemplateResult {
+    const { session, volume, muted, blocked } = this.state;
+    const kind = hearing(meeting, session.channel);
+    const shown =
+      session.phase === 'reconnecting' || session.media === 'lost'
+        ? 'reconnecting'
+        : session.media === 'connected' || session.media === 'stalled'
+          ? kind
+          : 'connecting';
+    return html`<section class="card hear" aria-label=${t('you-hear')}>
+      <div class="hear-a"><p>${t('you-hear')}</p>${lamp(shown)}</div>
+      <div class="hear-b">
+        <h2 id="now" class="cut" data-testid="now">${channelName(meeting, session.channel)}</h2>
+        <div class="lanes" aria-hidden="true">
+          <span class=${kind === 'interpreted' ? '' : 'dim'}>${t('lane-interpreter')}</span
+          ><span class="lane" data-lane="interpreter"></span><span>${t('lane-original')}</span
+          ><span class="lane grey" data-lane="original"></span>
+        </div>
+      </div>
+      ${blocked ? tapToHear(() => this.emit({ type: 'play_pressed' })) : nothing}
+      <div class="sound">
+        <button
+          class="quiet ear"
+          id="mute"
+          aria-pressed=${muted}
+          aria-label=${t('mute')}
+          @click=${() => this.emit({ type: 'mute_pressed' })}
+        >
+          ${icon(muted || volume === 0 ? 'silent' : 'volume')}
+        </button>
+        ${volumeSlider(volume, muted, (v) => this.emit({ type: 'volume_moved', volume: v }))}
+      </div>
+    </section>`;
+  }
+
+  private languages(meeting: Meeting): TemplateResult {
+    const { channel } = this.state.session;
+    return html`<section class="card langs" id="languages" aria-labelledby="languages-h">
+      <div class="langs-h">
+        <h2 id="languages-h">${t('languages')} <span class="num">${meeting.channels.length + 1}</span></h2>
+      </div>
+      ${channelList(meeting, channel, 'languages-h', (id) => this.emit({ type: 'channel_chosen', channel: id }))}
+    </section>`;
+  }
+
+  private bar(): TemplateResult {
+    const { awake, can_stay_awake } = this.state;
+    const words = html`${icon(awake ? 'sun' : 'moon')}<span>${t(awake ? 'screen-awake' : 'screen-dark')}</span>`;
+    return html`<footer class="bar">
+      ${can_stay_awake
+        ? html`<button class="quiet" id="awake" @click=${() => this.emit({ type: 'awake_pressed' })}>${words}</button>`
+        : html`<p class="quiet">${words}</p>`}
+      <button class="act" id="leave" @click=${() => this.emit({ type: 'leave_pressed' })}>${icon('leave')}${t('leave')}</button>
+    </footer>`;
+  }
+
+  override updated(): void {
+    const { session } = this.state;
+    const inside = session.phase !== 'outside' && session.phase !== 'ended';
+    const heard = inside ? autonym(session.meeting, session.channel) || t('original') : '';
+    document.title = [heard, session.meeting?.title ?? '', 'Kabina'].filter((s) => s !== '').join(' · ');
+  }
+}
+customElements.define('kb-attend', AttendPage);

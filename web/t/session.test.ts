@@ -1,0 +1,236 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { hearing, linkState, nextChannel, preselect, segments } from '../src/state/hearing.ts';
+import { createSession, type Session, type SessionEffect, type SessionEvent, update } from '../src/state/session.ts';
+import { backoff } from '../src/ws/backoff.ts';
+import { FLOOR } from '../src/wire.ts';
+import { failure, MEETING, meetingOf, message, names, Play, welcome } from './fixtures.ts';
+
+type SessionPlay = Play<Session, SessionEvent, SessionEffect>;
+
+function joining(channel: string | null = 'fr'): SessionPlay {
+  const play: SessionPlay = new Play(createSession('token'), update);
+  play.on({ type: 'join_asked', channel }, { type: 'socket_opened' });
+  return play;
+}
+
+function live(channel: string | null = 'fr'): SessionPlay {
+  const play = joining(channel);
+  play.on(message(welcome(play.id('hello'))), { type: 'offer_made', sdp: 'offer' });
+  play.on(
+    message({ type: 'answer', re: play.id('offer'), sdp: 'answer', listen: channel }),
+    message({ type: 'media', state: 'connected' }),
+  );
+  return play;
+}
+
+test('joining opens the socket, says hello, offers once and takes the answer', () => {
+  const play = live();
+  assert.deepEqual(names(play.effects), [
+    'open_socket',
+    'send hello',
+    'make_offer',
+    'send offer',
+    'apply_answer',
+  ]);
+  assert.equal(play.state.phase, 'live');
+  assert.equal(play.state.confirmed, 'fr');
+  assert.equal(linkState(play.state), 'good');
+});
+
+test('a chosen language shows at once and is asked for without a new offer', () => {
+  const play = live();
+  assert.deepEqual(names(play.on({ type: 'channel_chosen', channel: 'sq' })), ['send listen']);
+  assert.equal(play.state.channel, 'sq');
+  play.on(message({ type: 'listening', re: play.id('listen'), channel: 'sq' }));
+  assert.equal(play.state.confirmed, 'sq');
+});
+
+test('a held arrow key asks one at a time and ends on the last choice', () => {
+  const play = live();
+  const asked = play.on(
+    { type: 'channel_chosen', channel: 'sq' },
+    { type: 'channel_chosen', channel: FLOOR },
+    { type: 'channel_chosen', channel: 'en' },
+  );
+  assert.deepEqual(names(asked), ['send listen']);
+  const more = play.on(message({ type: 'listening', re: play.id('listen'), channel: 'sq' }));
+  assert.deepEqual(names(more), ['send listen']);
+  play.on(message({ type: 'listening', re: play.id('listen'), channel: 'en' }));
+  assert.equal(play.state.confirmed, 'en');
+  assert.equal(play.state.channel, 'en');
+});
+
+test('a refused language goes back to what is heard and says so', () => {
+  const play = live();
+  play.on({ type: 'channel_chosen', channel: 'sq' });
+  const effects = play.on(message(failure(play.id('listen'), 'channel.unknown')));
+  assert.deepEqual(names(effects), ['announce']);
+  assert.equal(play.state.channel, 'fr');
+  assert.equal(play.state.refused, 'sq');
+});
+
+test('a refusal of a language the person has left behind asks for the newer one', () => {
+  const play = live();
+  play.on({ type: 'channel_chosen', channel: 'sq' }, { type: 'channel_chosen', channel: 'en' });
+  const effects = play.on(message(failure(play.id('listen'), 'channel.unknown')));
+  assert.deepEqual(names(effects), ['send listen']);
+  assert.equal(play.state.channel, 'en');
+});
+
+test('a language chosen while the offer is on its way is asked for after the answer', () => {
+  const play = joining();
+  play.on(message(welcome(play.id('hello'))), { type: 'offer_made', sdp: 'offer' });
+  assert.deepEqual(play.on({ type: 'channel_chosen', channel: 'sq' }), []);
+  const answer = play.on(message({ type: 'answer', re: play.id('offer'), sdp: 'a', listen: 'fr' }));
+  assert.deepEqual(names(answer), ['apply_answer', 'send listen']);
+});
+
+test('a lost socket is opened again and the same language offered anew', () => {
+  const play = live();
+  play.on({ type: 'channel_chosen', channel: 'sq' });
+  const lost = play.on({ type: 'socket_closed', code: 1006 });
+  assert.deepEqual(names(lost), ['retry_in', 'announce']);
+  assert.equal(linkState(play.state), 'reconnecting');
+  const back = play.on({ type: 'retry_due' }, { type: 'socket_opened' });
+  assert.deepEqual(names(back), ['open_socket', 'send hello']);
+  play.on(message(welcome(play.id('hello'))));
+  const offer = play.on({ type: 'offer_made', sdp: 'offer' });
+  assert.deepEqual(names(offer), ['send offer']);
+  assert.equal((offer[0] as { message: { listen: string } }).message.listen, 'sq');
+});
+
+test('a snapshot after a reconnection counts even with a lower revision', () => {
+  const play = live();
+  play.on(message({ type: 'meeting', meeting: meetingOf({}, 50) }));
+  play.on({ type: 'socket_closed', code: 1006 }, { type: 'retry_due' }, { type: 'socket_opened' });
+  play.on(message(welcome(play.id('hello'))));
+  assert.equal(play.state.meeting?.revision, 1);
+});
+
+test('an older view of the meeting never replaces a newer one', () => {
+  const play = live();
+  play.on(message({ type: 'meeting', meeting: meetingOf({ en: 'spoken' }, 9) }));
+  play.on(message({ type: 'meeting', meeting: meetingOf({}, 8) }));
+  assert.equal(play.state.meeting?.revision, 9);
+});
+
+test('lost media are offered again, at once and then with waits that grow', () => {
+  const play = live();
+  assert.deepEqual(names(play.on(message({ type: 'media', state: 'lost' }))), ['make_offer']);
+  play.on({ type: 'offer_made', sdp: 'o' });
+  play.on(message({ type: 'answer', re: play.id('offer'), sdp: 'a', listen: 'fr' }));
+  const second = play.on({ type: 'media_failed' });
+  assert.deepEqual(second, [{ do: 'offer_in', wait: backoff(1) }]);
+  assert.deepEqual(names(play.on({ type: 'offer_due' })), ['make_offer']);
+  play.on({ type: 'offer_made', sdp: 'o' });
+  play.on(message({ type: 'answer', re: play.id('offer'), sdp: 'a', listen: 'fr' }), { type: 'media_connected' });
+  assert.equal(play.state.offers, 0);
+});
+
+test('an answer to an offer of a socket that is gone is ignored', () => {
+  const play = joining();
+  play.on(message(welcome(play.id('hello'))), { type: 'offer_made', sdp: 'o' });
+  const re = play.id('offer');
+  play.on({ type: 'socket_closed', code: 1006 }, { type: 'retry_due' }, { type: 'socket_opened' });
+  assert.deepEqual(play.on(message({ type: 'answer', re, sdp: 'a', listen: 'fr' })), []);
+});
+
+test('an expired token ends the session and nothing is retried', () => {
+  const play = joining();
+  const effects = play.on(message(failure(play.id('hello'), 'token.expired')));
+  assert.deepEqual(names(effects), ['close_socket', 'close_media']);
+  assert.equal(play.state.ending, 'token.expired');
+  assert.deepEqual(play.on({ type: 'socket_closed', code: 4401 }, { type: 'network_returned' }), []);
+});
+
+test('a server that is full is tried again', () => {
+  const play = joining();
+  const effects = play.on(message(failure(play.id('hello'), 'server.full')));
+  assert.deepEqual(names(effects), ['close_socket', 'retry_in']);
+  assert.equal(play.state.phase, 'reconnecting');
+});
+
+test('the same person on another page ends this one; a closing server does not', () => {
+  const replaced = live();
+  replaced.on(message({ type: 'goodbye', code: 'session.replaced', message: '' }));
+  assert.equal(replaced.state.phase, 'ended');
+  const closing = live();
+  closing.on(message({ type: 'goodbye', code: 'server.closing', message: '' }), {
+    type: 'socket_closed',
+    code: 1001,
+  });
+  assert.equal(closing.state.phase, 'reconnecting');
+});
+
+test('a channel that vanished while away falls back to the original', () => {
+  const play = joining('xx');
+  play.on(message(welcome(play.id('hello'))), { type: 'offer_made', sdp: 'o' });
+  play.on(message(failure(play.id('offer'), 'channel.unknown')));
+  assert.equal(play.state.channel, FLOOR);
+});
+
+test('leaving says bye, frees everything and can be undone by joining', () => {
+  const play = live();
+  assert.deepEqual(names(play.on({ type: 'left' })), ['send bye', 'close_socket', 'close_media']);
+  assert.deepEqual(names(play.on({ type: 'join_asked', channel: 'fr' })), ['open_socket']);
+});
+
+test('no event in any phase throws', () => {
+  const events: SessionEvent[] = [
+    { type: 'join_asked', channel: 'fr' },
+    { type: 'meeting_fetched', meeting: MEETING, now_ms: 0 },
+    { type: 'socket_opened' },
+    { type: 'socket_closed', code: 1006 },
+    { type: 'retry_due' },
+    { type: 'network_returned' },
+    message(welcome(1)),
+    message(failure(null, 'message.malformed')),
+    message({ type: 'media', state: 'lost' }),
+    { type: 'offer_made', sdp: '' },
+    { type: 'offer_due' },
+    { type: 'media_connected' },
+    { type: 'media_failed' },
+    { type: 'channel_chosen', channel: 'sq' },
+    { type: 'left' },
+  ];
+  // Every pair and triple from the start: enough to reach each phase by each road.
+  for (const a of events)
+    for (const b of events)
+      for (const c of events) {
+        const play: SessionPlay = new Play(createSession('t'), update);
+        play.on(a, b, c);
+        assert.ok(Object.keys(play.state.pending).length <= 3);
+      }
+});
+
+test('waits double from half a second to eight', () => {
+  assert.deepEqual(
+    [1, 2, 3, 4, 5, 6, 60].map((n) => backoff(n).base_ms),
+    [500, 1000, 2000, 4000, 8000, 8000, 8000],
+  );
+});
+
+test('the languages of the reader choose the channel, by tag and then by its base', () => {
+  assert.equal(preselect(MEETING, ['de', 'sq-AL', 'fr']), 'sq');
+  assert.equal(preselect(MEETING, ['de']), FLOOR);
+});
+
+test('"next track" walks the list and comes back to the original', () => {
+  const walk = [FLOOR, 'en', 'fr', 'sq'].map((id) => nextChannel(MEETING, id));
+  assert.deepEqual(walk, ['en', 'fr', 'sq', FLOOR]);
+});
+
+test('what is heard follows the state of the chosen channel', () => {
+  assert.deepEqual(
+    [FLOOR, 'en', 'fr', 'sq', null].map((id) => hearing(MEETING, id)),
+    ['original', 'original', 'interpreted', 'passthrough', 'original'],
+  );
+});
+
+test('levels light the segments between −60 and 0 dBFS', () => {
+  assert.deepEqual(
+    [null, -100, -60, -30, 0, 6].map((db) => segments(db, 10)),
+    [0, 0, 0, 5, 10, 10],
+  );
+});
