@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-NATIVE := $(wildcard native/*.pyx native/*.pxd native/c/*.c native/c/*.h)
+NATIVE := $(wildcard native/*.pyx native/*.pxd native/c/*.h native/c/*/*.c native/c/*/*.h)
 PAGES := $(shell find web -path web/node_modules -prune -o -path web/static -prune -o -type f \( -name '*.ts' -o -name '*.html' -o -name '*.css' -o -name '*.ftl' -o -name '*.svg' -o -name '*.json' \) -print)
 PACKAGES := sfu mixer interpretation signaling native
 DATA_DIR ?= var/kabina
@@ -27,14 +27,15 @@ dev: build .venv/.dev
 
 .venv/.base: pyproject.toml setup.py tools/requirements | .venv/bin/python
 	@echo "→ Installing Python packages and building the native code (a minute or two the first time)"
-	$(BIN)/python tools/requirements build > build/requirements-build.txt
+	@$(BIN)/python tools/requirements build > build/requirements-build.txt
 	$(BIN)/pip install -r build/requirements-build.txt
 	KABINA_SKIP_WEB=1 $(BIN)/pip install --no-build-isolation -e .
 	@touch $@
 
 .venv/.dev: .venv/.base
 	@echo "→ Installing the tools of tests and lint"
-	KABINA_SKIP_WEB=1 $(BIN)/pip install --no-build-isolation -e '.[dev]'
+	@$(BIN)/python tools/requirements dev > build/requirements-dev.txt
+	$(BIN)/pip install -r build/requirements-dev.txt
 	@touch $@
 
 build/.native: .venv/.base $(NATIVE)

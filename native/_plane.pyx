@@ -1,234 +1,11 @@
 # cython: language_level=3
 """The plane's C code as Python calls: types are checked in plane.py, pointers stay here."""
 
+import socket
+
 from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_New
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.string cimport memcpy, memset
-
-
-cdef extern from "<unistd.h>" nogil:
-    int usleep(unsigned int microseconds)
-    ssize_t write(int fd, const void *data, size_t bytes)
-
-cdef extern from "kb_ring.h" nogil:
-    ctypedef struct kb_ring:
-        pass
-    void *kb_ring_claim(kb_ring *ring)
-    void kb_ring_publish(kb_ring *ring)
-    void *kb_ring_peek(kb_ring *ring)
-    void kb_ring_release(kb_ring *ring)
-
-cdef extern from "kb_bus.h" nogil:
-    enum: KB_BUS_PAYLOAD_BYTES
-    const char *KB_BUS_CAPSULE
-    ctypedef struct kb_bus_packet:
-        int64_t at_ns
-        uint32_t number
-        uint32_t rtp_timestamp
-        uint32_t ssrc
-        uint16_t sequence
-        uint16_t payload_bytes
-        uint8_t audio_level
-        uint8_t marker
-        uint8_t *payload
-    ctypedef struct kb_bus:
-        kb_ring to_mix
-        kb_ring from_mix
-        int wake_fd
-    kb_bus *kb_bus_new()
-    void kb_bus_free(kb_bus *bus)
-
-cdef extern from "kb_srtp_table.h" nogil:
-    ctypedef struct kb_crypto:
-        pass
-    ctypedef struct kb_srtp_crypto_policy:
-        uint32_t cipher_type
-        int services
-    ctypedef struct kb_srtp_policy:
-        int ssrc_type
-        kb_srtp_crypto_policy rtp
-        kb_srtp_crypto_policy rtcp
-        unsigned char *key
-        unsigned long key_count
-        unsigned long window_size
-        int allow_repeat_tx
-        kb_srtp_policy *next
-    ctypedef struct kb_srtp_table:
-        int (*dealloc)(void *context)
-    ctypedef int kb_srtp_profile
-    int kb_crypto_resolve(kb_crypto *crypto, void *handle, const char **missing)
-    int kb_srtp_resolve(kb_srtp_table *table, void *handle, const char **missing)
-    size_t kb_srtp_key_bytes(kb_srtp_profile profile)
-    size_t kb_srtp_tag_bytes(kb_srtp_profile profile)
-    void *kb_srtp_context(const kb_srtp_table *table, kb_srtp_profile profile, const uint8_t *key,
-                          bint outbound)
-
-cdef extern from "kb_plane.h" nogil:
-    enum:
-        KB_UFRAG_BYTES
-        KB_PASSWORD_BYTES
-        KB_TRACK_SSRCS
-        KB_TRACK_PAYLOAD_TYPES
-        KB_DATAGRAM_BYTES
-        KB_MID_BYTES
-        KB_CNAME_BYTES
-    ctypedef struct kb_plane:
-        pass
-    ctypedef struct kb_plane_config:
-        uint32_t max_peers
-        uint32_t max_tracks
-        uint32_t max_slots
-        int64_t peer_stalled_ns
-        int64_t peer_lost_ns
-        int64_t track_stalled_ns
-        uint64_t seed
-        kb_crypto crypto
-        kb_srtp_table srtp
-    enum:
-        KB_ADD_PEER
-        KB_SET_KEYS
-        KB_SEND
-        KB_REMOVE_PEER
-        KB_ADD_TRACK
-        KB_REMOVE_TRACK
-        KB_FEED_MIX
-        KB_ADD_SLOT
-        KB_SET_SLOT_SOURCE
-        KB_REMOVE_SLOT
-    ctypedef struct kb_add_peer:
-        uint32_t rtcp_ssrc
-        uint16_t ufrag_bytes
-        uint16_t password_bytes
-        uint8_t *ufrag
-        uint8_t *password
-    ctypedef struct kb_set_keys:
-        void *receive
-        void *transmit
-        uint8_t tag_bytes
-    ctypedef struct kb_add_track:
-        uint32_t peer
-        uint32_t clock_rate
-        uint32_t *ssrcs
-        uint8_t ssrc_count
-        uint8_t payload_type_count
-        uint8_t *payload_types
-        uint8_t mid_id
-        uint8_t level_id
-        uint8_t mid_bytes
-        uint8_t *mid
-    ctypedef struct kb_add_slot:
-        uint32_t peer
-        uint32_t ssrc
-        uint32_t clock_rate
-        uint32_t first_timestamp
-        uint16_t first_sequence
-        uint8_t payload_type
-        uint8_t mid_id
-        uint8_t level_id
-        uint8_t mid_bytes
-        uint8_t cname_bytes
-        uint8_t *mid
-        char *cname
-    ctypedef struct kb_command:
-        uint32_t kind
-        uint32_t handle
-        kb_add_peer add_peer "with.add_peer"
-        kb_set_keys set_keys "with.set_keys"
-        kb_add_track add_track "with.add_track"
-        kb_add_slot add_slot "with.add_slot"
-        uint32_t number "with.number"
-        uint32_t datagram_bytes "with.datagram.bytes"
-        uint8_t *datagram_data "with.datagram.data"
-    enum:
-        KB_DTLS_RECEIVED
-    ctypedef struct kb_event:
-        uint32_t kind
-        uint32_t handle
-        uint32_t bytes
-        uint8_t *data
-    enum:
-        KB_COUNTER_COUNT
-        KB_PEER_READINGS
-        KB_TRACK_READINGS
-        KB_SLOT_READINGS
-    kb_plane *kb_plane_new(int fd, kb_bus *bus, const kb_plane_config *config)
-    void kb_plane_free(kb_plane *plane)
-    int kb_plane_start(kb_plane *plane)
-    void kb_plane_stop(kb_plane *plane)
-    void kb_plane_turn(kb_plane *plane, int timeout_ms)
-    void kb_plane_set_clock(kb_plane *plane, int64_t now_ns)
-    uint64_t kb_plane_submit(kb_plane *plane, const kb_command *command)
-    uint64_t kb_plane_applied(const kb_plane *plane)
-    int kb_plane_event_fd(const kb_plane *plane)
-    void kb_plane_acknowledge(kb_plane *plane)
-    bint kb_plane_poll(kb_plane *plane, kb_event *event)
-    uint64_t kb_plane_counter(const kb_plane *plane, int counter)
-    const char *kb_counter_name(int counter)
-    const char *kb_plane_scheduling(const kb_plane *plane)
-    int64_t kb_plane_cpu_ns(kb_plane *plane)
-    int64_t kb_plane_now_ns(const kb_plane *plane)
-    uint64_t kb_plane_peer_reading(const kb_plane *plane, uint32_t handle, int reading)
-    uint64_t kb_plane_track_reading(const kb_plane *plane, uint32_t handle, int reading)
-    uint64_t kb_plane_slot_reading(const kb_plane *plane, uint32_t handle, int reading)
-
-cdef extern from "kb_remap.h" nogil:
-    ctypedef struct kb_remap:
-        pass
-    ctypedef struct kb_remap_in:
-        uint32_t ssrc
-        uint32_t timestamp
-        uint16_t sequence
-        bint nominal
-        int64_t at_ns
-    ctypedef struct kb_remap_out:
-        uint32_t timestamp
-        uint16_t sequence
-        bint rebased
-    void kb_remap_init(kb_remap *remap, uint32_t clock_rate, uint16_t first_sequence,
-                       uint32_t first_timestamp)
-    void kb_remap_switch(kb_remap *remap)
-    int kb_remap_next(kb_remap *remap, const kb_remap_in *packet, kb_remap_out *out)
-
-cdef extern from "kb_stun.h" nogil:
-    int kb_fuzz_stun(const uint8_t *data, size_t size)
-
-cdef extern from "kb_rtp.h" nogil:
-    ctypedef struct kb_rtp:
-        uint32_t timestamp
-        uint32_t ssrc
-        uint16_t sequence
-        uint16_t header_bytes
-        uint8_t payload_type
-        bint marker
-        bint padded
-    ctypedef struct kb_rtp_extensions:
-        const uint8_t *mid
-        uint8_t mid_bytes
-        uint8_t level
-        bint has_level
-    int kb_rtp_parse(const uint8_t *data, size_t size, kb_rtp *out)
-    int kb_rtp_payload_bytes(const uint8_t *data, size_t size, const kb_rtp *rtp)
-    int kb_rtp_extensions_parse(const uint8_t *data, const kb_rtp *rtp, uint8_t mid_id,
-                                uint8_t level_id, kb_rtp_extensions *out)
-    int kb_fuzz_demux(const uint8_t *data, size_t size)
-    int kb_fuzz_rtp(const uint8_t *data, size_t size)
-
-cdef extern from "kb_rtcp.h" nogil:
-    ctypedef struct kb_rtcp_block:
-        uint32_t ssrc
-        uint8_t fraction_lost
-        int lost "lost"
-        uint32_t highest_sequence
-        uint32_t jitter
-    int kb_rtcp_check(const uint8_t *data, size_t size)
-    int kb_fuzz_rtcp(const uint8_t *data, size_t size)
-
-cdef extern from "kb_reception.h" nogil:
-    ctypedef struct kb_reception:
-        pass
-    void kb_reception_receive(kb_reception *reception, uint16_t sequence, uint32_t timestamp,
-                              uint32_t clock_rate, int64_t now_ns)
-    void kb_reception_report(kb_reception *reception, kb_rtcp_block *out)
 
 
 cdef void _free_bus(object capsule) noexcept:
@@ -542,7 +319,10 @@ cdef class BusProbe:
             raise OSError("the eventfd is full")
 
     def take(self):
-        """Everything the plane pushed: [(source, sequence, timestamp, ssrc, level, marker, at_ns, payload)]."""
+        """Everything the plane pushed, oldest first.
+
+        [(source, sequence, timestamp, ssrc, level, marker, at_ns, payload)]
+        """
         cdef kb_bus_packet *packet
         taken = []
         while True:
@@ -599,6 +379,38 @@ cdef class Reception:
         cdef kb_rtcp_block block
         kb_reception_report(&self._reception, &block)
         return block.fraction_lost, block.lost, block.highest_sequence, block.jitter
+
+
+def bare_send_ns(list ports, size_t wire_bytes, int datagrams):
+    """CPU ns per datagram when the kernel gets batches of unchanged bytes, loopback ports in turn."""
+    cdef kb_address to
+    cdef timespec begin, end
+    cdef int i, _
+    cdef size_t count = len(ports), at = 0
+    cdef uint16_t[65536] numbers
+    if not 0 < count <= 65536 or wire_bytes > 1500:
+        raise ValueError("ports or size")
+    for i in range(<int>count):
+        numbers[i] = ports[i]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        egress = kb_egress_new(sender.fileno())
+        if egress == NULL:
+            raise MemoryError
+        memset(&to, 0, sizeof(to))
+        to.ip[10] = to.ip[11] = 0xff
+        to.ip[12] = 127
+        to.ip[15] = 1
+        with nogil:
+            clock_gettime(CLOCK_THREAD_CPUTIME_ID, &begin)
+            for _ in range(datagrams):
+                kb_egress_claim(egress)
+                to.port = numbers[at]
+                kb_egress_commit(egress, wire_bytes, &to)
+                at = at + 1 if at + 1 < count else 0
+            kb_egress_flush(egress)
+            clock_gettime(CLOCK_THREAD_CPUTIME_ID, &end)
+        kb_egress_free(egress)
+    return ((end.tv_sec - begin.tv_sec) * 1e9 + (end.tv_nsec - begin.tv_nsec)) / datagrams
 
 
 def fuzz(str parser, bytes data):

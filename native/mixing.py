@@ -1,6 +1,7 @@
 """The mix engine: sources and language rows in, one Opus packet per heard row and 20 ms out.
 
-Python tells it what to mix, per join and per click; the engine's own thread does everything per packet and frame.
+Python tells it what to mix, per join and per click; the engine's own thread does everything per
+packet and frame.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ MIN_DEPTH_DB: Final = -90.0
 
 @dataclass(frozen=True, slots=True)
 class Ducking:
-    """How the original is lowered under an interpreter; the reasons for the defaults are in the design pages.
+    """How the original is lowered under an interpreter.
 
     ValueError outside −90 … 0 dB and 0 … 60 000 ms.
     """
@@ -50,7 +51,10 @@ class Ducking:
 
 @dataclass(frozen=True, slots=True)
 class RowPlan:
-    """What one row mixes. Order in the lists has no meaning; sources come in and go out over 20 ms."""
+    """What one row mixes.
+
+    Order in the lists has no meaning; sources come in and go out over 20 ms.
+    """
 
     row: int
     floor: tuple[int, ...]
@@ -67,7 +71,7 @@ class SourceReadings:
     """One source at the last tick; counters run since it was added."""
 
     level_db: float
-    """dBFS of the last 100 ms; of an undecoded stream what its sender says (RFC 6464); −127 is silence."""
+    """dBFS of the last 100 ms, −127 is silence. Undecoded: what the sender says (RFC 6464)."""
     delay_ms: float
     """How long a packet that came by the fastest path waits until it is mixed."""
     target_ms: int
@@ -112,8 +116,9 @@ class RowReadings:
 class MixEngine:
     """One mix thread and what it mixes. Its methods belong to one Python thread.
 
-    `bus` is the capsule that joins it to the plane; a reference is kept. OSError when `opus` lacks a function that
-    is needed. KeyError for numbers of sources and rows that are not there, BufferError when all numbers are in use.
+    `bus` is the capsule that joins it to the plane; a reference is kept. OSError when `opus` lacks
+    a function that is needed. KeyError for numbers of sources and rows that are not there,
+    BufferError when all numbers are in use.
     """
 
     def __init__(self, *, bus: object, opus: Library, complexity: int = 5) -> None:
@@ -127,11 +132,14 @@ class MixEngine:
         self._engine.start()
 
     def stop(self) -> None:
-        """Ends the thread within one tick (20 ms). Sources, rows and plan stay. Stopped already: nothing."""
+        """Ends the thread within one tick (20 ms).
+
+        Sources, rows and plan stay. Stopped already: nothing.
+        """
         self._engine.stop()
 
     def add_source(self) -> int:
-        """An RTP Opus source; the number goes into the plane's `feed_mix`. It is never given twice."""
+        """An RTP Opus source. Its number goes into the plane's `feed_mix`, and is never reused."""
         return self._engine.add_stream()
 
     def add_clip(self, samples: NDArray[np.float32], *, loop: bool) -> int:
@@ -165,14 +173,14 @@ class MixEngine:
     def apply(self, rows: Sequence[RowPlan]) -> None:
         """The whole truth for all rows, from the next frame on; rows not named fall silent.
 
-        KeyError for an unknown row or source, ValueError for a row named twice, a source twice in one list, or more
-        than 64 sources in a row; then nothing is changed.
+        KeyError for an unknown row or source, ValueError for a row named twice, a source twice in
+        one list, or more than 64 sources in a row; then nothing is changed.
         """
         if len({plan.row for plan in rows}) != len(rows):
             raise ValueError("a row is named twice")
         compiled = []
         for plan in rows:
-            # Sorted, so that rows with the same sources add them in the same order and are the same mix.
+            # Sorted: rows with the same sources add them in the same order, to the same samples.
             floor, interpreters = sorted(set(plan.floor)), sorted(set(plan.interpreters))
             if len(floor) != len(plan.floor) or len(interpreters) != len(plan.interpreters):
                 raise ValueError(f"row {plan.row} names a source twice")
@@ -192,9 +200,15 @@ class MixEngine:
         return RowReadings(*self._engine.row_readings(row))
 
     def counters(self) -> dict[str, int]:
-        """Since the engine was made; times in ns. `is_fifo` is 1 when SCHED_FIFO was granted to the thread."""
+        """Totals since the engine was made; times in ns.
+
+        `is_fifo` is 1 when SCHED_FIFO was granted to the thread.
+        """
         return self._engine.counters()
 
     def tick(self, now_ns: int) -> None:
-        """One frame in the calling thread, for tests. RuntimeError while the engine's own thread runs."""
+        """One frame in the calling thread, for tests.
+
+        RuntimeError while the engine's own thread runs.
+        """
         self._engine.tick(now_ns)

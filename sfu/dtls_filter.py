@@ -11,12 +11,13 @@ from typing import Final
 
 _RECORD_HEADER_BYTES: Final = 13  # RFC 6347 §4.1
 _ALERT, _HANDSHAKE, _APPLICATION_DATA = 21, 22, 23
-_CLIENT_HELLO, _SERVER_SIDE = 1, frozenset({2, 3, 12, 14})  # RFC 5246 §7.4, RFC 6347 §4.3.2
+# RFC 5246 §7.4, RFC 6347 §4.3.2
+_CLIENT_HELLO, _SERVER_SIDE = 1, frozenset({2, 3, 12, 14})
 _UNIFIED_HEADER = range(32, 64)  # RFC 9147 §4: DTLS 1.3 ciphertext
 
 
 def may_enter_handshake(datagram: bytes, *, is_client: bool) -> bool:
-    """True if every record of `datagram` is well formed and none is one the handshake must not see."""
+    """True if every record is well formed and none is one the handshake must not see."""
     offset = 0
     while offset < len(datagram):
         content_type = datagram[offset]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from kabina.native import plane as native
 from kabina.sfu import negotiation, sdp_limits, seam
-from kabina.sfu.errors import NodeFullError
+from kabina.sfu.errors import NodeFullError, SdpUnsupportedError
 from kabina.sfu.offer import AUDIO_LEVEL_URI, MID_URI, Answer, AnswerSection, Offer, OutgoingStream
 from kabina.sfu.peer import Peer, PeerListener, PublishedTrack, Slot
 from kabina.sfu.peer_states import PeerEvent
@@ -26,6 +26,9 @@ _log = logging.getLogger(__name__)
 # A client is removed at most 10 s after its last authenticated datagram: libwebrtc checks every
 # ~2.5 s, aioice every 5. The rest of the 10 s is for the plane's timer and the close.
 SILENCE: Final = native.Silence(peer_stalled_ms=5000, peer_lost_ms=9500)
+
+
+FULL: Final = "this server has no room for another participant"
 
 
 class ForwardingUnit:
@@ -97,7 +100,25 @@ class ForwardingUnit:
         try:
             handle = self.plane.add_peer(local_ufrag=answer.ufrag, local_password=answer.password)
         except native.PlaneFullError as error:
-            raise NodeFullError("this server has no room for another participant") from error
+            raise NodeFullError(FULL) from error
+        try:
+            tracks = [
+                PublishedTrack(self._add_track(handle, section), self.plane)
+                for section in answer.sections
+                if section.direction.receives
+            ]
+            slots = [
+                Slot(self._add_slot(handle, section, section.stream), self.plane)
+                for section in answer.sections
+                if section.stream is not None
+            ]
+        except native.PlaneFullError as error:
+            self.plane.remove_peer(handle)
+            raise NodeFullError(FULL) from error
+        except native.PlaneError as error:
+            # Two sections with one SSRC, say: parsed well, but no transport can carry it.
+            self.plane.remove_peer(handle)
+            raise SdpUnsupportedError(f"the offer cannot be carried: {error}") from error
         peer = Peer(
             number=next(self._numbers),
             handle=handle,
@@ -107,18 +128,10 @@ class ForwardingUnit:
             certificate=self._certificate,
             listener=listener,
             forget=self._forget,
+            tracks=tuple(tracks),
+            slots=tuple(slots),
         )
         self._peers[handle] = peer
-        peer.tracks = tuple(
-            PublishedTrack(self._add_track(handle, section), self.plane)
-            for section in answer.sections
-            if section.direction.receives
-        )
-        peer.slots = tuple(
-            Slot(self._add_slot(handle, section, section.stream), self.plane)
-            for section in answer.sections
-            if section.stream is not None
-        )
         return peer
 
     def _add_track(self, peer: int, answered: AnswerSection) -> int:

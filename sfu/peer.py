@@ -68,13 +68,15 @@ class Peer:
         certificate: Certificate,
         listener: PeerListener,
         forget: Callable[[Peer], None],
+        tracks: tuple[PublishedTrack, ...],
+        slots: tuple[Slot, ...],
     ) -> None:
         self.number = number
         self.handle = handle
         self.state = PeerState.NEW
         self.answer = ""
-        self.slots: tuple[Slot, ...] = ()
-        self.tracks: tuple[PublishedTrack, ...] = ()
+        self.tracks = tracks
+        self.slots = slots
         self._plane = plane
         self._offer = offer
         self._listener = listener

@@ -17,7 +17,7 @@ MAX_LINES = 1000
 MAX_SECTIONS = 64
 MAX_RTPMAP_PER_SECTION = 128
 MAX_WILDCARD_FEEDBACK_PER_SECTION = 8
-MAX_MID_BYTES = 32  # a mid rides in every packet's header extension; browsers use 1–3 bytes
+MAX_MID_BYTES = 16  # what a one-byte header extension carries (RFC 8285 §4.2)
 
 FORWARDED_KINDS = frozenset({"audio"})  # video follows with the media plane's next issue
 FORWARDED_PROFILES = frozenset({"UDP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP"})

@@ -84,6 +84,8 @@ _PROFILES: Final[dict[bytes, tuple[SRTPProtectionProfile, SrtpProfile]]] = {
         SrtpProfile.AES_128_CM_SHA1_80,
     ),
 }
+# Three simulcast layers and their RTX are six; the plane's track has room for eight.
+MAX_SSRCS_PER_SECTION: Final = 8
 _FINGERPRINT_ALGORITHMS: Final = frozenset({"sha-256", "sha-384", "sha-512"})
 # The FEC of a lost packet rides in the next one, so audio needs no retransmission yet: no feedback
 # is answered.
@@ -143,7 +145,7 @@ def _section_of(media: MediaDescription) -> Section:
             for extension in media.rtp.headerExtensions
             if extension.uri in KNOWN_EXTENSIONS and 0 < extension.id < 15
         },
-        ssrcs=tuple(description.ssrc for description in media.ssrc)[:32],
+        ssrcs=tuple(description.ssrc for description in media.ssrc)[:MAX_SSRCS_PER_SECTION],
     )
 
 

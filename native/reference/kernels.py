@@ -1,4 +1,7 @@
-"""What the kernels mean, in numpy. Exact ones are equal bit for bit, reductions within 1e-5 relative."""
+"""What the kernels mean, in numpy.
+
+Exact ones are equal bit for bit, reductions within 1e-5 relative.
+"""
 
 from __future__ import annotations
 

@@ -34,7 +34,9 @@ def true_peak(samples: Samples) -> NDArray[np.float64]:
     n = len(x) - 2 * REACH
     intervals = np.lib.stride_tricks.sliding_window_view(x, TAPS)[: n + 1]
     highest = np.abs(intervals @ true_peak_taps().T).max(axis=1)
-    result: NDArray[np.float64] = np.maximum(np.abs(x[REACH:-REACH]), np.maximum(highest[:-1], highest[1:]))
+    result: NDArray[np.float64] = np.maximum(
+        np.abs(x[REACH:-REACH]), np.maximum(highest[:-1], highest[1:])
+    )
     return result
 
 
@@ -44,7 +46,11 @@ def limit(samples: Samples) -> NDArray[np.float64]:
     padded = np.pad(x, REACH).astype(np.float32)
     wanted = np.minimum(1.0, CEILING / np.maximum(true_peak(padded), 1e-9))
     ones = np.ones(WINDOW - 1)
-    least = np.lib.stride_tricks.sliding_window_view(np.concatenate([wanted, ones]), WINDOW).min(axis=1)
-    gain = np.lib.stride_tricks.sliding_window_view(np.concatenate([ones, least]), WINDOW).mean(axis=1)
+    least = np.lib.stride_tricks.sliding_window_view(np.concatenate([wanted, ones]), WINDOW).min(
+        axis=1
+    )
+    gain = np.lib.stride_tricks.sliding_window_view(np.concatenate([ones, least]), WINDOW).mean(
+        axis=1
+    )
     limited: NDArray[np.float64] = (x * gain)[3 * DELAY : 3 * DELAY + len(samples)]
     return limited

@@ -115,7 +115,9 @@ def test_another_depth_is_taken_up_by_a_move():
     assert np.allclose(levels[:60], reference.move_db(-18.0, -30.0, 60)[1:], atol=1e-3)
 
 
-facts = st.lists(st.tuples(st.sampled_from([NOBODY, STAFFED, VOICED]), st.integers(1, 40)), max_size=30)
+facts = st.lists(
+    st.tuples(st.sampled_from([NOBODY, STAFFED, VOICED]), st.integers(1, 40)), max_size=30
+)
 
 
 @given(facts)

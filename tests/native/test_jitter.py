@@ -57,7 +57,9 @@ class Run:
         return [step[0] for step in self.steps]
 
     def played(self):
-        return [(seq - self.sequence) & 0xFFFF for action, _, seq, _ in self.steps if action == PLAY]
+        return [
+            (seq - self.sequence) & 0xFFFF for action, _, seq, _ in self.steps if action == PLAY
+        ]
 
 
 def test_a_steady_stream_is_played_in_order_without_a_gap():
@@ -148,7 +150,10 @@ def test_without_a_copy_a_loss_is_concealed_for_exactly_its_length():
 def test_a_late_packet_is_waited_for_and_not_dropped():
     run = Run()
     for index in range(30):
-        run.send(index, delay_ms=70 if index == 15 else (max(0, 70 - 20 * (index - 15)) if index > 15 else 0))
+        run.send(
+            index,
+            delay_ms=70 if index == 15 else (max(0, 70 - 20 * (index - 15)) if index > 15 else 0),
+        )
     run.run(40)
     assert run.played() == list(range(30))
     assert 3 <= run.actions()[:35].count(HOLD) <= 4
@@ -253,7 +258,10 @@ def test_a_cut_is_advised_only_with_the_audio_at_hand():
 def test_packets_beyond_the_longest_delay_are_dropped():
     run = Run()
     for index in range(100):
-        run.send(index, delay_ms=1500 if index == 50 else max(0, 1500 - 20 * (index - 50)) if index > 50 else 0)
+        run.send(
+            index,
+            delay_ms=1500 if index == 50 else max(0, 1500 - 20 * (index - 50)) if index > 50 else 0,
+        )
     run.run(140)
     assert run.buffer.skipped > 0
     assert run.buffer.delay_ms(run.now) <= 420

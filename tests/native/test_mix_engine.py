@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -60,7 +61,9 @@ def test_an_interpreter_lowers_the_original_by_18_db_and_is_heard_in_full(bench)
     bench.run(100)
     heard = bench.heard(100)[120 * FRAME :]
     assert open_db - level_db(heard, SPEAKER) == pytest.approx(18.0, abs=0.5)
-    assert level_db(heard, INTERPRETER) == pytest.approx(level_db(tone(INTERPRETER, 80), INTERPRETER), abs=0.3)
+    assert level_db(heard, INTERPRETER) == pytest.approx(
+        level_db(tone(INTERPRETER, 80), INTERPRETER), abs=0.3
+    )
     readings = bench.engine.row_readings(row)
     assert readings.duck_db == pytest.approx(-18.0)
     assert readings.original_db == pytest.approx(-33.0, abs=0.7)
@@ -73,7 +76,9 @@ def test_after_the_microphone_goes_off_the_original_waits_2500_ms_and_rises_over
     bench.run(100)
     bench.engine.apply([plan(row, [floor.number])])
     bench.run(200)
-    levels = envelope(bench.heard(100)[100 * FRAME :], SPEAKER) - level_db(tone(SPEAKER, 50), SPEAKER)
+    levels = envelope(bench.heard(100)[100 * FRAME :], SPEAKER) - level_db(
+        tone(SPEAKER, 50), SPEAKER
+    )
     assert np.all(np.abs(levels[10:248] + 18.0) < 1.5)
     assert np.all(np.abs(levels[345:]) < 0.7)
     middle = float(np.argmax(levels > -9.0)) * 10
@@ -146,7 +151,7 @@ def test_every_frame_has_a_packet_960_ticks_after_the_last(bench):
     bench.run(50)
     stamps = [timestamp for _, timestamp, _ in bench.packets[100]]
     assert len(stamps) == 50
-    assert {(b - a) & 0xFFFFFFFF for a, b in zip(stamps, stamps[1:], strict=False)} == {960}
+    assert {(b - a) & 0xFFFFFFFF for a, b in pairwise(stamps)} == {960}
 
 
 def test_a_late_tick_skips_whole_frames_and_the_rtp_clock_runs_on(bench):
@@ -196,7 +201,9 @@ def test_three_rows_without_an_interpreter_cost_one_encode(bench):
     bench.engine.apply([plan(row, [floor.number]) for row in rows])
     bench.run(10)
     assert encodes_per_frame(bench) == (1.0, 3.0)
-    payloads = [[payload for _, _, payload in bench.packets[track]][-20:] for track in (100, 101, 102)]
+    payloads = [
+        [payload for _, _, payload in bench.packets[track]][-20:] for track in (100, 101, 102)
+    ]
     assert payloads[0] == payloads[1] == payloads[2]
     assert [bench.engine.row_readings(row).shared for row in rows] == [False, True, True]
 
@@ -205,7 +212,12 @@ def test_one_interpreter_costs_a_second_encode_until_the_original_is_back(bench)
     rows, floor, voice = [bench.row() for _ in range(3)], speaker(bench), interpreter(bench)
     bench.engine.apply([plan(row, [floor.number]) for row in rows])
     bench.run(10)
-    bench.engine.apply([plan(rows[0], [floor.number], [voice.number]), *(plan(r, [floor.number]) for r in rows[1:])])
+    bench.engine.apply(
+        [
+            plan(rows[0], [floor.number], [voice.number]),
+            *(plan(r, [floor.number]) for r in rows[1:]),
+        ]
+    )
     bench.run(1)
     assert encodes_per_frame(bench) == (2.0, 3.0)
     bench.engine.apply([plan(row, [floor.number]) for row in rows])
@@ -269,7 +281,9 @@ def test_a_row_that_diverges_goes_on_bit_for_bit(bench):
     voice.is_on = False
     bench.engine.apply([plan(row, [floor.number]) for row in rows])
     bench.run(20)
-    bench.engine.apply([plan(rows[0], [floor.number]), plan(rows[1], [floor.number], [voice.number])])
+    bench.engine.apply(
+        [plan(rows[0], [floor.number]), plan(rows[1], [floor.number], [voice.number])]
+    )
     bench.run(20)
     first, second = ([payload for _, _, payload in bench.packets[track]] for track in (100, 101))
     assert first == second
@@ -423,7 +437,9 @@ def test_too_many_sources_are_an_error_and_not_a_crash(bench):
     bench.run(3)
 
 
-@pytest.mark.parametrize("bad", [{"depth_db": 1.0}, {"depth_db": -91.0}, {"attack_ms": -1}, {"hold_ms": 60_001}])
+@pytest.mark.parametrize(
+    "bad", [{"depth_db": 1.0}, {"depth_db": -91.0}, {"attack_ms": -1}, {"hold_ms": 60_001}]
+)
 def test_ducking_that_makes_no_sense_is_refused(bad):
     with pytest.raises(ValueError, match="is not in"):
         Ducking(**bad)
@@ -456,7 +472,7 @@ def test_the_thread_ticks_by_itself_and_stops_within_a_frame(bench):
     bench.engine.stop()
     bench.engine.stop()
     assert len(received) >= 20
-    gaps = {b[1] - a[1] for a, b in zip(received, received[1:], strict=False)}
+    gaps = {b[1] - a[1] for a, b in pairwise(received)}
     assert all(gap % TICK == 0 for gap in gaps)
     counters = bench.engine.counters()
     assert counters["busy_ns"] > 0
@@ -473,6 +489,8 @@ def test_joins_and_plans_while_the_thread_runs(bench):
         bench.engine.remove_source(source)
     bench.engine.apply([])
     bench.engine.stop()
+    while bench.probe.pop() is not None:
+        pass
     bench.tick()
     assert bench.engine.add_source() < 1024 * 300
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kabina.native.mixing import RowPlan
-from kabina_sim.mix_bench import FRAME, MS, TICK, MixBench, bursts, encode, level_db, tone
+from kabina_sim.mix_bench import FRAME, MS, TICK, MixBench, bursts, encode, level_db, tone, voice
 
 
 def listening(packets, *, phase_ms=15.0, **options):
@@ -28,7 +28,6 @@ def run(bench, talker, frames, arrival):
     """`arrival(index)` is the extra delay in ms of a packet, None when it is lost."""
     pending = []
     for _ in range(frames):
-        bench.now_ns += 0
         until = bench.now_ns + TICK
         while talker.due() <= until:
             delay = arrival(talker.sent)
@@ -75,12 +74,22 @@ def test_losses_in_a_jittery_stream_are_recovered_from_copies():
     assert after.concealed - before.concealed <= 2 * 8
 
 
-def test_a_lost_packet_of_a_tone_leaves_no_gap():
-    bench, talker = listening(encode(tone(450, 50)))
-    run(bench, talker, 100, lambda index: None if index == 60 else 0.0)
-    heard = bench.heard(100)[10 * FRAME : 95 * FRAME]
-    levels = [level_db(part, 450) for part in heard.reshape(-1, FRAME // 2)]
-    assert min(levels) > -15.05 - 6
+def levels_10_ms(samples):
+    return 10 * np.log10(np.mean(samples.reshape(-1, FRAME // 2) ** 2, axis=1))
+
+
+@pytest.mark.parametrize("phase_ms", [15.0, 1.0])
+@pytest.mark.parametrize("lost", [64, 65, 66, 67])
+def test_a_lost_packet_of_a_voice_leaves_no_gap(lost, phase_ms):
+    """Whether its successor is here in time (phase 15: 25 ms of delay) or too late (phase 1: 19)."""
+    levels = {}
+    for is_lost in (False, True):
+        bench, talker = listening(encode(voice(50)), phase_ms=phase_ms)
+        run(bench, talker, 100, lambda index: None if is_lost and index == lost else 0.0)  # noqa: B023
+        levels[is_lost] = levels_10_ms(bench.heard(100)[10 * FRAME : 95 * FRAME])
+        assert readings(bench, talker).fec == is_lost
+    assert np.min(levels[True]) > np.min(levels[False]) - 3
+    assert np.max(levels[True]) < np.max(levels[False]) + 3
 
 
 def test_a_burst_after_a_stall_loses_no_word_and_the_delay_is_worked_off():
@@ -104,8 +113,10 @@ def test_reordered_and_duplicated_packets_are_played_once_and_in_order():
     for _ in range(500):
         until = bench.now_ns + TICK
         while talker.due() <= until:
-            for _ in range(2 if rng.random() < 0.2 else 1):
-                pending.append((talker.due(rng.choice([0, 0, 0, 25])), talker.sent))
+            copies = 2 if rng.random() < 0.2 else 1
+            pending.extend(
+                (talker.due(rng.choice([0, 0, 0, 25])), talker.sent) for _ in range(copies)
+            )
             talker.skip()
         pending.sort()
         while pending and pending[0][0] <= until:
@@ -170,7 +181,9 @@ def test_malformed_payloads_cost_a_counter_and_concealment_and_nothing_more():
     for frame in range(300):
         if frame % 3 == 0:
             sent += 1
-            talker.send(talker.due(), rng.choice([b"", b"\xff", rng.randbytes(rng.randrange(1, 1456))]))
+            talker.send(
+                talker.due(), rng.choice([b"", b"\xff", rng.randbytes(rng.randrange(1, 1456))])
+            )
         bench.run(1)
     found = readings(bench, talker)
     assert found.malformed > 0
@@ -201,7 +214,9 @@ def test_packets_of_10_40_and_60_ms_are_played_without_a_seam(frame):
     assert found.concealed == 0
     assert found.late == 0
     heard = bench.heard(100)[20 * FRAME :]
-    levels = [level_db(part, 450) for part in heard[: len(heard) // FRAME * FRAME].reshape(-1, FRAME)]
+    levels = [
+        level_db(part, 450) for part in heard[: len(heard) // FRAME * FRAME].reshape(-1, FRAME)
+    ]
     assert np.ptp(levels) < 1.0
 
 
@@ -225,7 +240,9 @@ def test_a_talker_who_stops_fades_out_and_costs_no_delay_when_he_returns():
     bench.run(60)
     assert readings(bench, talker).delay_ms < 45
     heard = bench.heard(100)
-    frames = np.lib.stride_tricks.sliding_window_view(heard[20 * FRAME :], 256)[::64] * np.hanning(256)
+    frames = np.lib.stride_tricks.sliding_window_view(heard[20 * FRAME :], 256)[::64] * np.hanning(
+        256
+    )
     high = np.abs(np.fft.rfft(frames, axis=1))[:, 27:] * 4 / 256
     assert 20 * np.log10(np.max(high)) < -45
 

@@ -74,7 +74,7 @@ def test_a_slot_keeps_its_numbers_whatever_source_fills_it(plane, clock, connect
         clock.turn(after_ms=20)
     heard = listener.read().rtp
     assert len(heard) >= 150
-    for before, after in zip(heard, heard[1:], strict=False):
+    for before, after in itertools.pairwise(heard):
         assert (after.sequence - before.sequence) & 0xFFFF == 1
         advance = (after.timestamp - before.timestamp) & 0xFFFFFFFF
         changed = before.payload[:4] != after.payload[:4]

@@ -52,6 +52,8 @@ def test_the_thread_serves_real_time_and_stops_at_once():
     plane.stop()
     plane.stop()
     assert plane.scheduling == "stopped"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as again:
+        again.bind(("127.0.0.1", plane.port))
     plane.remove_peer(publisher.peer)  # still works, at once
     with pytest.raises(OSError, match="did not start"):
         plane.start()
@@ -71,6 +73,7 @@ def test_a_taken_port_is_an_os_error_and_leaks_nothing():
 
 
 def test_peers_cost_no_threads_and_no_descriptors():
+    gc.collect()
     plane = Plane(host="127.0.0.1", port=0, max_peers=1000)
     plane.start()
     before = descriptors(), len(os.listdir("/proc/self/task"))

@@ -66,7 +66,7 @@ def test_an_unsigned_wrongly_signed_or_foreign_check_gets_no_answer(plane, clock
     nameless.add_fingerprint()
     for message in (
         unsigned,
-        client.check(password="another-password-of-some-size"),
+        client.check(password=PASSWORD[::-1]),
         client.check(ufrag="nobody"),
         nameless,
         stun.Message(stun.Method.BINDING, stun.Class.INDICATION),
@@ -174,7 +174,6 @@ def test_use_candidate_from_a_new_address_moves_everything_there(plane, clock, c
     received = listener.read()
     assert len(received.rtp) == 1
     assert plane.poll() == [Nominated(listener.peer)]
-    assert old.recv(2048)[1] in range(192, 224)  # the report of the first packet
     with pytest.raises(BlockingIOError):
         old.recv(2048)
     old.close()

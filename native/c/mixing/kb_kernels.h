@@ -14,7 +14,7 @@ void kb_crossfade(float *out, const float *a, const float *b, size_t n);
 
 /* Reductions: the order of the additions is the compiler's, so equality with numpy is within 1e-5 relative. */
 float kb_energy(const float *samples, size_t n); /* sum of squares; 0 for n = 0 */
-float kb_peak(const float *samples, size_t n);   /* largest |x|; 0 for n = 0 */
+float kb_peak(const float *samples, size_t n);   /* largest |x|; 0 for n = 0, NaN if there is one */
 
 /* 1 when every sample is a number of at most `limit`, else 0. A NaN is never at most anything. */
 int kb_all_within(const float *samples, size_t n, float limit);

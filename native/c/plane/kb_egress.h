@@ -25,6 +25,8 @@ typedef struct kb_egress_totals {
 
 kb_egress *kb_egress_new(int fd);
 void kb_egress_free(kb_egress *egress);
+/* The socket is about to be closed: what is still sent fails, instead of reaching whoever gets the number next. */
+void kb_egress_retire(kb_egress *egress);
 /* KB_EGRESS_BUFFER_BYTES to write to, 8-byte aligned; the same buffer again until it is committed. */
 uint8_t *kb_egress_claim(kb_egress *egress);
 void kb_egress_commit(kb_egress *egress, size_t bytes, const kb_address *to);

@@ -140,6 +140,10 @@ void kb_engine_stop(kb_engine *engine);
 /* The lateness below which 99 % of the ticks were, ns; 0 before the first. */
 uint64_t kb_engine_lateness_p99_ns(const kb_engine *engine);
 
+/* The counters in order up to lateness_max_ns, then the p99 and is_fifo; any thread. */
+#define KB_COUNTERS 16
+void kb_engine_read(const kb_engine *engine, uint64_t *values);
+
 /* ---- mix side ------------------------------------------------------------------------------------------------- */
 
 /* Takes over plans and commands; part of every tick. */

@@ -131,7 +131,7 @@ kb_plane *kb_plane_new(int fd, kb_bus *bus, const kb_plane_config *config);
 void kb_plane_free(kb_plane *plane);
 /* Returns 0 or an errno. */
 int kb_plane_start(kb_plane *plane);
-/* Ends the thread; it looks at least every 20 ms. Idempotent. Without the GIL. */
+/* Ends the thread, which looks at least every 20 ms, and gives the port back. Idempotent. Without the GIL. */
 void kb_plane_stop(kb_plane *plane);
 /* One turn of the loop: waits up to `timeout_ms`, then does all that is due. The plane thread's, or, while there is
  * none, the control thread's: tests turn by hand. */

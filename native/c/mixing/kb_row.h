@@ -57,6 +57,10 @@ typedef struct kb_row {
 kb_row *kb_row_new(const kb_opus_table *opus, const kb_opus_voice *voice, uint32_t track); /* NULL: no memory */
 void kb_row_free(kb_row *row);
 
+/* interpreter, original, mix and duck dB, is_heard, is_shared; any thread. */
+#define KB_ROW_READINGS 6
+void kb_row_read(const kb_row *row, double *values);
+
 /* Sets the entries to these sources: new ones ramp in, missing ones out. Interpreters have their own entries. */
 void kb_row_plan(kb_row *row, kb_source *const *floor, uint32_t floor_count, kb_source *const *interpreters,
                  uint32_t interpreter_count, uint64_t tick);
@@ -68,7 +72,7 @@ void kb_row_end_ramps(kb_row *row);
 void kb_row_advance(kb_row *row);
 
 /* 1 when both send the same samples: equal sources, gains and ducking in this tick, and either settled so for long
- * enough or sharing (or both unheard) in the last one. Thus a speaker who joins everywhere costs no second encoder. */
+ * enough, or sharing (or both unheard) in the last one. So a speaker who joins everywhere costs no second encoder. */
 int kb_row_equals(const kb_row *row, const kb_row *other);
 
 /* Continues `from`'s output: encoder and limiter go on bit for bit. */

@@ -14,8 +14,8 @@
 typedef struct kb_source_readings {
     _Atomic float level_db, delay_ms;
     _Atomic int32_t target_ms, buffered_ms, is_playing;
-    _Atomic uint64_t received, duplicates, late, malformed, restarts, skipped, decodes, recovered, concealed, cut,
-        inserted;
+    _Atomic uint64_t received, duplicates, late, malformed, restarts, skipped;
+    _Atomic uint64_t decodes, recovered, concealed, cut, inserted;
 } kb_source_readings;
 
 typedef struct kb_source {
@@ -33,9 +33,13 @@ typedef struct kb_source {
     kb_source_readings readings;
 } kb_source;
 
-kb_source *kb_source_new_stream(const kb_opus_table *opus);                                /* NULL without memory */
+kb_source *kb_source_new_stream(const kb_opus_table *opus); /* NULL without memory, both */
 kb_source *kb_source_new_clip(const float *samples, size_t length, int is_looped);
 void kb_source_free(kb_source *source);
+
+/* level_db, delay_ms, then target_ms … inserted in the order of kb_source_readings; any thread. */
+#define KB_SOURCE_READINGS 16
+void kb_source_read(const kb_source *source, double *values);
 
 /* Fills `block` with the frame due at `now_ns` and refreshes the readings. */
 void kb_source_render(kb_source *source, int64_t now_ns, uint64_t tick);

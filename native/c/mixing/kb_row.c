@@ -229,3 +229,13 @@ void kb_row_follow(kb_row *row, const kb_row *leader)
     PUBLISH(is_shared, 1);
     kb_row_end_ramps(row);
 }
+
+#define READ(field) (double)atomic_load_explicit(&row->readings.field, memory_order_relaxed)
+
+void kb_row_read(const kb_row *row, double *values)
+{
+    const double read[KB_ROW_READINGS] = {
+        READ(interpreter_db), READ(original_db), READ(mix_db), READ(duck_db), READ(is_heard), READ(is_shared),
+    };
+    memcpy(values, read, sizeof read);
+}

@@ -210,6 +210,33 @@ void kb_engine_apply(kb_engine *engine, kb_plan *plan)
     settle(engine);
 }
 
+/* ---- readings --------------------------------------------------------------------------------------------------- */
+
+#define COUNTED(field) atomic_load_explicit(&engine->counters.field, memory_order_relaxed)
+
+void kb_engine_read(const kb_engine *engine, uint64_t *values)
+{
+    const uint64_t read[KB_COUNTERS] = {
+        COUNTED(ticks),
+        COUNTED(late_ticks),
+        COUNTED(skipped_frames),
+        COUNTED(encodes),
+        COUNTED(encode_errors),
+        COUNTED(decodes),
+        COUNTED(row_packets),
+        COUNTED(dropped_packets),
+        COUNTED(source_packets),
+        COUNTED(unknown_source_packets),
+        COUNTED(busy_ns),
+        COUNTED(busy_max_ns),
+        COUNTED(lateness_sum_ns),
+        COUNTED(lateness_max_ns),
+        kb_engine_lateness_p99_ns(engine),
+        (uint64_t)COUNTED(is_fifo),
+    };
+    memcpy(values, read, sizeof read);
+}
+
 /* ---- the thread --------------------------------------------------------------------------------------------- */
 
 kb_status kb_engine_start(kb_engine *engine)

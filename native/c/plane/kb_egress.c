@@ -39,6 +39,11 @@ void kb_egress_free(kb_egress *egress)
     free(egress);
 }
 
+void kb_egress_retire(kb_egress *egress)
+{
+    egress->fd = -1;
+}
+
 uint8_t *kb_egress_claim(kb_egress *egress)
 {
     if (egress->count == KB_EGRESS_BATCH)

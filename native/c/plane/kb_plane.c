@@ -135,7 +135,7 @@ static void close_descriptor(int fd)
 void kb_plane_free(kb_plane *plane)
 {
     if (plane->peers)
-        explicit_bzero(plane->peers, plane->config.max_peers * sizeof *plane->peers);
+        explicit_bzero(plane->peers, plane->peer_end * sizeof *plane->peers);
     close_descriptor(plane->epoll_fd);
     close_descriptor(plane->command_fd);
     close_descriptor(plane->event_fd);
@@ -217,6 +217,8 @@ int kb_plane_start(kb_plane *plane)
 {
     if (atomic_load(&plane->running) || atomic_load(&plane->quit))
         return EALREADY;
+    kb_plane_set_clock(plane, 0);
+    plane->timers_ns = 0;
     /* Signals are Python's main thread's. */
     sigset_t all, before;
     sigfillset(&all);
@@ -231,15 +233,18 @@ int kb_plane_start(kb_plane *plane)
 
 void kb_plane_stop(kb_plane *plane)
 {
-    if (!atomic_load(&plane->running))
-        return;
     atomic_store_explicit(&plane->quit, true, memory_order_release);
-    tell(plane->command_fd);
-    pthread_join(plane->thread, NULL);
-    atomic_store(&plane->scheduling, SCHEDULING_STOPPED);
-    atomic_store(&plane->running, false);
-    kb_commands_drain(plane, kb_plane_now_ns(plane));
+    if (atomic_load(&plane->running)) {
+        tell(plane->command_fd);
+        pthread_join(plane->thread, NULL);
+        atomic_store(&plane->scheduling, SCHEDULING_STOPPED);
+        atomic_store(&plane->running, false);
+        kb_commands_drain(plane, kb_plane_now_ns(plane));
+    }
     kb_egress_flush(plane->egress);
+    kb_egress_retire(plane->egress);
+    close_descriptor(plane->fd);
+    plane->fd = -1;
 }
 
 uint64_t kb_plane_submit(kb_plane *plane, const kb_command *command)

@@ -95,3 +95,15 @@ void kb_source_render(kb_source *source, int64_t now_ns, uint64_t tick)
     }
     PUBLISH(level_db, source->level_db);
 }
+
+#define READ(field) (double)atomic_load_explicit(&source->readings.field, memory_order_relaxed)
+
+void kb_source_read(const kb_source *source, double *values)
+{
+    const double read[KB_SOURCE_READINGS] = {
+        READ(level_db),   READ(delay_ms), READ(target_ms), READ(buffered_ms), READ(is_playing), READ(received),
+        READ(duplicates), READ(late),     READ(malformed), READ(restarts),    READ(skipped),    READ(decodes),
+        READ(recovered),  READ(concealed), READ(cut),      READ(inserted),
+    };
+    memcpy(values, read, sizeof read);
+}
