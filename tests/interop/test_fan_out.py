@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    import conftest
+    from kabina_sim.meeting import Meeting
 
 pytestmark = pytest.mark.alone
 LISTENERS = 300
 
 
-async def join(meeting: conftest.Meeting, number: int, at_once: int = 10) -> list:
+async def join(meeting: Meeting, number: int, at_once: int = 10) -> list:
     token = meeting.server.token("m", "attendee")
     channels = ("fr", "sq", "floor")
     gate = asyncio.Semaphore(at_once)
@@ -27,7 +27,7 @@ async def join(meeting: conftest.Meeting, number: int, at_once: int = 10) -> lis
 
 
 async def test_each_distinct_mix_is_encoded_once_and_nothing_grows_with_listeners(
-    meeting: conftest.Meeting,
+    meeting: Meeting,
 ):
     await meeting.publish("floor", 440.0)
     await meeting.publish("fr", 880.0)
@@ -59,7 +59,7 @@ async def test_each_distinct_mix_is_encoded_once_and_nothing_grows_with_listener
     assert meeting.server.metric("kabina_peers") == LISTENERS - 150 + 2
 
 
-async def test_nobody_interprets_and_one_encode_serves_everybody(meeting: conftest.Meeting):
+async def test_nobody_interprets_and_one_encode_serves_everybody(meeting: Meeting):
     await meeting.publish("floor", 440.0)
     await join(meeting, 9)
     await asyncio.sleep(0.5)

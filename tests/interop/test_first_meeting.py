@@ -12,7 +12,7 @@ import pytest
 from kabina_sim.tones import RATE_HZ, longest_gap_ms, tone_levels_db
 
 if TYPE_CHECKING:
-    import conftest
+    from kabina_sim.meeting import Meeting
 
 FLOOR_HZ, FRENCH_HZ = 440.0, 880.0
 FULL_DB = 20 * np.log10(0.25)  # a tone track's amplitude
@@ -24,7 +24,7 @@ def steady_db(samples: np.ndarray, frequency_hz: float) -> float:
 
 
 async def test_an_interpreter_is_heard_over_the_lowered_floor_and_gives_it_back(
-    meeting: conftest.Meeting,
+    meeting: Meeting,
 ):
     await meeting.publish("floor", FLOOR_HZ)
     listener = await meeting.listen("fr")
@@ -58,7 +58,7 @@ async def test_an_interpreter_is_heard_over_the_lowered_floor_and_gives_it_back(
     print(f"floor back to full level {climbed_s:.2f} s after the mic went off")
 
 
-async def test_nobody_interprets_and_every_language_hears_the_floor(meeting: conftest.Meeting):
+async def test_nobody_interprets_and_every_language_hears_the_floor(meeting: Meeting):
     await meeting.publish("floor", FLOOR_HZ)
     listeners = await asyncio.gather(*(meeting.listen(c) for c in ("en", "fr", "sq", "floor")))
     heard = await asyncio.gather(*(listener.listen_for(1.5) for listener in listeners))
@@ -66,7 +66,7 @@ async def test_nobody_interprets_and_every_language_hears_the_floor(meeting: con
         assert steady_db(samples[RATE_HZ // 2 :], FLOOR_HZ) == pytest.approx(FULL_DB, abs=1.0)
 
 
-async def test_two_speakers_are_both_heard(meeting: conftest.Meeting):
+async def test_two_speakers_are_both_heard(meeting: Meeting):
     await meeting.publish("floor", FLOOR_HZ)
     await meeting.publish("floor", 1200.0)
     listener = await meeting.listen("floor")

@@ -15,14 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    import conftest
-
+    from kabina_sim.meeting import Meeting
     from kabina_sim.server_process import ServerProcess
 
 pytestmark = pytest.mark.alone
 
 
-async def test_a_python_loop_that_is_blocked_for_500_ms_is_not_heard(meeting: conftest.Meeting):
+async def test_a_python_loop_that_is_blocked_for_500_ms_is_not_heard(meeting: Meeting):
     await meeting.publish("floor", 440.0)
     listener = await meeting.listen_lightly("fr", meeting.server.token("m", "attendee"))
     await asyncio.sleep(1.0)
@@ -41,7 +40,7 @@ async def test_a_python_loop_that_is_blocked_for_500_ms_is_not_heard(meeting: co
     assert gaps_ms.max() < 100
 
 
-async def test_the_hook_really_blocks_the_loop(meeting: conftest.Meeting):
+async def test_the_hook_really_blocks_the_loop(meeting: Meeting):
     loop = asyncio.get_running_loop()
     meeting.server.block_loop()
     started = loop.time()
@@ -50,7 +49,7 @@ async def test_the_hook_really_blocks_the_loop(meeting: conftest.Meeting):
     assert loop.time() - started > 0.4
 
 
-async def test_a_client_that_vanishes_is_gone_within_ten_seconds(meeting: conftest.Meeting):
+async def test_a_client_that_vanishes_is_gone_within_ten_seconds(meeting: Meeting):
     listener = await meeting.listen_lightly("fr", meeting.server.token("m", "attendee"))
     assert meeting.server.metric("kabina_peers") == 1
     listener.close()
@@ -92,7 +91,7 @@ def junk(corpora: Path, rng: random.Random) -> Iterator[bytes]:
 
 
 async def test_junk_at_the_media_port_costs_no_session_and_no_exception(
-    meeting: conftest.Meeting, corpora: Path
+    meeting: Meeting, corpora: Path
 ):
     await meeting.publish("floor", 440.0)
     listener = await meeting.listen("fr")
@@ -117,7 +116,9 @@ async def test_junk_at_the_media_port_costs_no_session_and_no_exception(
     for stranger in strangers:
         stranger.close()
     async with asyncio.timeout(5):
-        while meeting.server.metric("kabina_plane_datagrams_received_total") - received < 0.9 * sent:
+        while (
+            meeting.server.metric("kabina_plane_datagrams_received_total") - received < 0.9 * sent
+        ):
             await asyncio.sleep(0.05)
     light.record = False
     assert meeting.server.metric("kabina_peers") == peers
@@ -132,7 +133,7 @@ async def test_junk_at_the_media_port_costs_no_session_and_no_exception(
 
 
 async def test_a_server_with_people_in_it_stops_cleanly_within_three_seconds(
-    meeting: conftest.Meeting,
+    meeting: Meeting,
 ):
     await meeting.publish("floor", 440.0)
     listener = await meeting.listen("fr")

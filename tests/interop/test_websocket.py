@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     import aiohttp
-    import conftest
+
+    from kabina_sim.meeting import Meeting
 
 
 class Page:
@@ -46,9 +47,7 @@ class Page:
 
 
 @asynccontextmanager
-async def page(
-    meeting: conftest.Meeting, role: str, *languages: str, name: str = ""
-) -> AsyncIterator[Page]:
+async def page(meeting: Meeting, role: str, *languages: str, name: str = "") -> AsyncIterator[Page]:
     token = meeting.server.token("m", role, *languages, name=name)
     async with meeting.http.ws_connect(meeting.url("/ws")) as socket:
         opened = Page(socket)
@@ -57,7 +56,7 @@ async def page(
         yield opened
 
 
-async def test_a_second_interpreter_is_refused_while_the_first_is_on_air(meeting: conftest.Meeting):
+async def test_a_second_interpreter_is_refused_while_the_first_is_on_air(meeting: Meeting):
     async with (
         page(meeting, "interpreter", "fr", name="Ana") as first,
         page(meeting, "interpreter", "fr") as second,
@@ -77,7 +76,7 @@ async def test_a_second_interpreter_is_refused_while_the_first_is_on_air(meeting
         assert (await second.ask("take_channel"))["type"] == "done"
 
 
-async def test_a_broken_message_is_answered_and_the_connection_lives(meeting: conftest.Meeting):
+async def test_a_broken_message_is_answered_and_the_connection_lives(meeting: Meeting):
     async with page(meeting, "attendee") as attendee:
         for text in ("", "nonsense", '{"type":"nonsense"}', "[1]", '{"type":"listen","channel":3}'):
             await attendee.socket.send_str(text)
@@ -90,7 +89,7 @@ async def test_a_broken_message_is_answered_and_the_connection_lives(meeting: co
         assert (await attendee.ask("listen", channel="fr"))["type"] == "listening"
 
 
-async def test_a_flood_is_refused_and_the_connection_lives(meeting: conftest.Meeting):
+async def test_a_flood_is_refused_and_the_connection_lives(meeting: Meeting):
     async with page(meeting, "attendee") as attendee:
         for _ in range(100):
             await attendee.socket.send_json({"type": "listen", "channel": "fr"})
@@ -99,7 +98,7 @@ async def test_a_flood_is_refused_and_the_connection_lives(meeting: conftest.Mee
         assert (await attendee.ask("listen", channel="sq"))["type"] == "listening"
 
 
-async def test_an_oversized_message_closes_only_its_own_connection(meeting: conftest.Meeting):
+async def test_an_oversized_message_closes_only_its_own_connection(meeting: Meeting):
     async with page(meeting, "attendee") as other:
         async with page(meeting, "attendee") as attendee:
             await attendee.socket.send_str("x" * 70_000)
@@ -119,7 +118,7 @@ async def test_an_oversized_message_closes_only_its_own_connection(meeting: conf
     ],
 )
 async def test_a_wrong_first_message_is_told_why(
-    meeting: conftest.Meeting, first: dict[str, Any], code: str
+    meeting: Meeting, first: dict[str, Any], code: str
 ):
     async with meeting.http.ws_connect(meeting.url("/ws")) as socket:
         await socket.send_json(first)
@@ -128,14 +127,14 @@ async def test_a_wrong_first_message_is_told_why(
         assert socket.close_code == 4401
 
 
-async def test_a_foreign_origin_is_refused(meeting: conftest.Meeting):
+async def test_a_foreign_origin_is_refused(meeting: Meeting):
     async with meeting.http.get(
         meeting.url("/ws"), headers={"Origin": "https://elsewhere.example"}
     ) as response:
         assert response.status == 403
 
 
-async def test_media_over_the_socket_connects_and_shows_levels(meeting: conftest.Meeting):
+async def test_media_over_the_socket_connects_and_shows_levels(meeting: Meeting):
     await meeting.publish("floor", 440.0)
     async with page(meeting, "attendee") as attendee:
         pc = RTCPeerConnection()

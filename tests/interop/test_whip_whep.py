@@ -11,7 +11,7 @@ from aiortc import RTCPeerConnection
 from kabina_sim.stock_clients import RefusedError
 
 if TYPE_CHECKING:
-    import conftest
+    from kabina_sim.meeting import Meeting
 
 SDP = {"Content-Type": "application/sdp"}
 
@@ -32,7 +32,7 @@ async def offer(*, data_channel: bool = False) -> str:
 
 
 async def test_a_session_has_a_location_that_can_be_deleted_and_not_patched(
-    meeting: conftest.Meeting,
+    meeting: Meeting,
 ):
     token = meeting.server.token("m", "attendee")
     async with meeting.http.post(
@@ -61,7 +61,7 @@ async def test_a_session_has_a_location_that_can_be_deleted_and_not_patched(
         assert response.status == 404
 
 
-async def test_a_taken_channel_is_a_409_that_names_who_is_on_air(meeting: conftest.Meeting):
+async def test_a_taken_channel_is_a_409_that_names_who_is_on_air(meeting: Meeting):
     token = meeting.server.token("m", "interpreter", "fr", name="Ana")
     first = await meeting.publish("fr", 880.0, token)
     with pytest.raises(RefusedError) as refusal:
@@ -77,7 +77,7 @@ async def test_a_taken_channel_is_a_409_that_names_who_is_on_air(meeting: confte
     assert await second.delete() == 200
 
 
-async def test_who_may_not_is_told_so(meeting: conftest.Meeting):
+async def test_who_may_not_is_told_so(meeting: Meeting):
     tokens = {
         role: meeting.server.token("m", role, *(["fr"] if role == "interpreter" else []))
         for role in ("attendee", "speaker", "interpreter")
@@ -119,7 +119,7 @@ async def test_who_may_not_is_told_so(meeting: conftest.Meeting):
     assert meeting.server.metric("kabina_peers") == 0
 
 
-async def test_a_token_of_another_meeting_does_not_open_this_one(meeting: conftest.Meeting):
+async def test_a_token_of_another_meeting_does_not_open_this_one(meeting: Meeting):
     meeting.server.kabina("meeting", "create", "n", "--floor", "en", "--languages", "fr")
     token = meeting.server.token("n", "attendee")
     async with meeting.http.post(
@@ -128,7 +128,7 @@ async def test_a_token_of_another_meeting_does_not_open_this_one(meeting: confte
         assert response.status == 403
 
 
-async def test_health_names_the_libraries(meeting: conftest.Meeting):
+async def test_health_names_the_libraries(meeting: Meeting):
     async with meeting.http.get(meeting.url("/api/health")) as response:
         health = await response.json()
     assert health["status"] == "ok"
@@ -136,7 +136,7 @@ async def test_health_names_the_libraries(meeting: conftest.Meeting):
     assert {"opus", "srtp"} <= set(health["libraries"])
 
 
-async def test_a_closed_client_gives_its_channel_back(meeting: conftest.Meeting):
+async def test_a_closed_client_gives_its_channel_back(meeting: Meeting):
     publisher = await meeting.publish("fr", 880.0)
     listener = await meeting.listen("fr")
     assert (await meeting.view())["channels"][1]["listeners"] == 1

@@ -1,0 +1,86 @@
+"""Time per 20 ms frame of every mixing kernel, beside its numpy definition.
+
+Run: python benchmarks/mix_kernels.py [--seconds 0.2]
+The native column includes the call from Python, shown in the first row.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kabina.native import _mixing
+from kabina.native.reference import kernels, limiter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FRAME = 960
+
+
+def best_ns(work: Callable[[], object], seconds: float) -> float:
+    """The least mean of five batches: what the kernel costs when nobody else uses the core."""
+    work()
+    start = time.perf_counter_ns()
+    count = 0
+    while time.perf_counter_ns() - start < seconds * 1e8:
+        work()
+        count += 1
+    batches = []
+    for _ in range(5):
+        start = time.perf_counter_ns()
+        for _ in range(count):
+            work()
+        batches.append((time.perf_counter_ns() - start) / count)
+    return min(batches)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=0.2, help="per kernel")
+    seconds = parser.parse_args().seconds
+
+    rng = np.random.default_rng(1)
+    out = np.zeros(FRAME, np.float32)
+    src = rng.uniform(-0.01, 0.01, FRAME).astype(np.float32)
+    wide = rng.uniform(-1, 1, FRAME + 16).astype(np.float32)
+    loud = rng.uniform(-2, 2, FRAME).astype(np.float32)
+    idle, busy = _mixing.Limiter(), _mixing.Limiter()
+    nothing = np.zeros(0, np.float32)
+
+    rows: list[tuple[str, Callable[[], object], Callable[[], object] | None]] = [
+        ("the call alone", lambda: _mixing.energy(nothing), None),
+        (
+            "mix with ramp",
+            lambda: _mixing.mix_ramp(out, src, 0.5, 0.5),
+            lambda: kernels.mix_ramp(out, src, 0.5, 0.5),
+        ),
+        (
+            "gain ramp",
+            lambda: _mixing.apply_ramp(src, 1.0, 1.0),
+            lambda: kernels.apply_ramp(src, 1.0, 1.0),
+        ),
+        ("energy", lambda: _mixing.energy(src), lambda: kernels.energy(src)),
+        ("peak", lambda: _mixing.peak(src), lambda: kernels.peak(src)),
+        ("all within", lambda: _mixing.all_within(src, 8.0), lambda: kernels.all_within(src, 8.0)),
+        ("true peak 4×", lambda: _mixing.true_peak(wide), lambda: limiter.true_peak(wide)),
+        ("limiter, idle", lambda: idle.run(src), None),
+        ("limiter, limiting", lambda: busy.run(loud), lambda: limiter.limit(loud)),
+    ]
+    print(f"{'960 samples':20}{'native ns':>12}{'numpy ns':>12}{'ratio':>8}")
+    for name, native, reference in rows:
+        native_ns = best_ns(native, seconds)
+        if name == "limiter, limiting":
+            loud[:] = rng.uniform(-2, 2, FRAME)
+        if reference is None:
+            print(f"{name:20}{native_ns:12.0f}")
+            continue
+        reference_ns = best_ns(reference, seconds)
+        print(f"{name:20}{native_ns:12.0f}{reference_ns:12.0f}{reference_ns / native_ns:8.1f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""The meeting `m` (floor en, booths fr and sq) on a server process, and ways to take part in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kabina_sim.light_client import LightListener
+from kabina_sim.stock_clients import HttpPeer, Listener, Publisher, ToneTrack
+
+if TYPE_CHECKING:
+    import aiohttp
+
+    from kabina_sim.server_process import ServerProcess
+
+
+@dataclass
+class Meeting:
+    """Keeps the peers it made, so that they can be ended with the test."""
+
+    server: ServerProcess
+    http: aiohttp.ClientSession
+    peers: list[HttpPeer | LightListener]
+
+    def url(self, path: str) -> str:
+        return f"{self.server.url}{path}"
+
+    async def publish(self, channel: str, frequency_hz: float, token: str = "") -> Publisher:
+        token = token or (
+            self.server.token("m", "speaker")
+            if channel == "floor"
+            else self.server.token("m", "interpreter", channel)
+        )
+        publisher = Publisher(self.http, self.url(f"/whip/m/{channel}"), token)
+        self.peers.append(publisher)
+        return await publisher.start(ToneTrack(frequency_hz))
+
+    async def listen(self, channel: str, token: str = "") -> Listener:
+        token = token or self.server.token("m", "attendee")
+        listener = Listener(self.http, self.url(f"/whep/m/{channel}"), token)
+        self.peers.append(listener)
+        return await listener.start()
+
+    async def listen_lightly(self, channel: str, token: str) -> LightListener:
+        listener = LightListener(self.http, self.url(f"/whep/m/{channel}"), token)
+        await listener.start()
+        self.peers.append(listener)
+        return listener
+
+    async def view(self) -> dict:
+        async with self.http.get(self.url("/api/meetings/m")) as response:
+            assert response.status == 200
+            return await response.json()
