@@ -135,7 +135,7 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _print_links(url: str, links: tuple[DemoLink, ...]) -> None:
-    print(f"Kabina is ready: {url}")
+    print(f"Kabina is ready: {url}" + (" — open it, or one of these:" if links else ""))
     for link in links:
         print(f"  {link.label:<16} {url}{link.path}")
     sys.stdout.flush()

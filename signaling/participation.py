@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Protocol
 
-from kabina.interpretation.commands import AudioBack, Listen
+from kabina.interpretation.commands import AudioBack, AudioLost, Listen
 from kabina.interpretation.ids import ChannelId
 from kabina.sfu.errors import SfuError
 from kabina.sfu.peer_states import PeerEvent, PeerState
@@ -84,7 +84,12 @@ class Participation:
     def peer_state_changed(self, peer: Peer, event: PeerEvent) -> None:
         if peer is not self._peer:
             return
-        if peer.state is PeerState.CLOSED:
+        if event is PeerEvent.WENT_SILENT:
+            # A voice that does not arrive must not keep the floor lowered (testing.md §2: ≤ 5 s).
+            self.room.execute(AudioLost(self.participant))
+        elif event is PeerEvent.CAME_BACK:
+            self.room.execute(AudioBack(self.participant))
+        elif peer.state is PeerState.CLOSED:
             self._peer = None
             if not self._left:
                 self.room.audio_lost(self.participant)

@@ -272,7 +272,10 @@ class PageSockets:
                 if session.participation is not None:
                     by_room.setdefault(session.participation.room, []).append(session)
             for room, sessions in by_room.items():
-                self._show(room, sessions)
+                try:
+                    self._show(room, sessions)
+                except Exception:  # noqa: BLE001 - logged; one meeting's fault is not all pages'
+                    _log.exception("a meeting could not be shown", extra={"meeting": room.id})
             if not self._sessions:
                 self._shown.clear()
                 self._occupied.clear()

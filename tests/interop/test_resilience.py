@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from kabina_sim.light_client import LightListener
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
@@ -62,6 +64,24 @@ async def test_a_client_that_vanishes_is_gone_within_ten_seconds(meeting: Meetin
     print(f"a vanished listener was removed after {took_s:.1f} s")
     assert took_s <= 10.0
     assert (await meeting.view())["channels"][1]["listeners"] == 0
+
+
+async def test_an_interpreter_who_vanishes_gives_the_channel_back_within_six_seconds(
+    meeting: Meeting,
+):
+    token = meeting.server.token("m", "interpreter", "fr")
+    interpreter = LightListener(meeting.http, meeting.url("/whip/m/fr"), token)
+    await interpreter.start()
+    assert (await meeting.view())["channels"][1]["state"] == "interpreted"
+    interpreter.close()
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    async with asyncio.timeout(12):
+        while (await meeting.view())["channels"][1]["state"] != "passthrough":
+            await asyncio.sleep(0.1)
+    took_s = loop.time() - started
+    print(f"a vanished interpreter was off the air after {took_s:.1f} s")
+    assert took_s <= 6.0
 
 
 def junk(corpora: Path, rng: random.Random) -> Iterator[bytes]:

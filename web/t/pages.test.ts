@@ -101,6 +101,18 @@ test('an interpreter on air keeps sending while the socket is gone and takes the
   assert.equal(play.state.talker.hold, 'on');
 });
 
+test('a voice that stalls is off the air, and asks for the channel when it flows again', () => {
+  const play = seated();
+  play.on({ type: 'hold_pressed' });
+  play.on(message({ type: 'done', re: play.id('take_channel') }));
+  play.on(message({ type: 'media', state: 'stalled' }));
+  assert.equal(play.state.talker.hold, 'waiting');
+  const back = play.on(message({ type: 'media', state: 'connected' }));
+  assert.deepEqual(names(back), ['send take_channel']);
+  play.on(message({ type: 'done', re: play.id('take_channel') }));
+  assert.equal(play.state.talker.hold, 'on');
+});
+
 test('leaving the booth closes the microphone', () => {
   const play = seated();
   play.on({ type: 'hold_pressed' });

@@ -1,4 +1,4 @@
-"""A WHEP listener that costs almost nothing: real STUN and DTLS, then datagrams are counted, not decrypted.
+"""A WHEP listener that costs almost nothing: real STUN and DTLS; datagrams are counted, not decrypted.
 
 Stock aiortc decodes what it receives; three hundred of them would measure the clients, not the
 server.
@@ -91,7 +91,7 @@ class LightListener(asyncio.DatagramProtocol):
             "a=group:BUNDLE 0",
             "m=audio 9 UDP/TLS/RTP/SAVPF 111",
             "c=IN IP4 0.0.0.0",
-            "a=recvonly",
+            "a=sendonly" if "/whip/" in self._url else "a=recvonly",
             "a=mid:0",
             "a=rtcp-mux",
             f"a=ice-ufrag:{self._ufrag}",
@@ -114,7 +114,6 @@ class LightListener(asyncio.DatagramProtocol):
             fingerprints=[RTCDtlsFingerprint("sha-256", field(r"a=fingerprint:sha-256 (\S+)"))]
         )
         self._dtls._set_role("server" if "a=setup:active" in answer else "client")
-        self.ssrc = int(field(r"a=ssrc:(\d+)"))
         candidate = re.search(r"a=candidate:\S+ 1 udp \d+ (\S+) (\d+) typ host", answer)
         assert candidate, answer
         return candidate.group(1), int(candidate.group(2))

@@ -133,12 +133,22 @@ export function turn(t: Talker, event: HoldEvent, wording: Wording, now_ms: numb
   return [{ ...t, session, hold, held_since_ms: since }, effects];
 }
 
+/** No way for a voice to the server, as far as it is known. */
+function cut(s: Session): boolean {
+  return s.phase !== 'live' || s.media === 'stalled' || s.media === 'lost';
+}
+
 function bySession(t: Talker, event: SessionEvent, wording: Wording): TalkerStep {
   const kind = event.type === 'message_received' ? answered(t.session, event.message) : null;
   const [session, effects] = updateSession(t.session, event);
   let step: TalkerStep = [{ ...t, session }, effects];
-  const lost = t.session.phase === 'live' && session.phase !== 'live';
-  if (lost) step = andThen(step, (next) => turn(next, 'link_lost', wording, null));
+  // The server takes a voice that stalls off the air: who still wants the channel asks for it again.
+  if (!cut(t.session) && cut(session)) {
+    step = andThen(step, (next) => turn(next, 'link_lost', wording, null));
+  }
+  if (session.phase === 'live' && t.session.media !== 'connected' && session.media === 'connected') {
+    step = andThen(step, (next) => turn(next, 'link_back', wording, null));
+  }
   const over = session.phase === 'outside' || session.phase === 'ended';
   if (over && session.phase !== t.session.phase) {
     const microphone = closedMicrophone;
