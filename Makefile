@@ -67,7 +67,7 @@ lint: dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(foreach package,$(PACKAGES),-p kabina.$(package))
 	$(BIN)/lint-imports
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cython-lint native/*.pyx
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cython-lint native/*.pyx native/*.pxd
 	@sh tools/lint-c
 	$(BIN)/python tools/npm run check
 
