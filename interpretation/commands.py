@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from kabina.interpretation.ids import BoothId, ChannelId, ParticipantId, Role
+from kabina.interpretation.stage import Visual
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,15 @@ class Listen:
     channel: ChannelId | None
 
 
+@dataclass(frozen=True, slots=True)
+class Show:
+    """Show one's camera or screen to everybody, or stop; showing it already is no error."""
+
+    participant: ParticipantId
+    visual: Visual
+    on: bool
+
+
 Command = (
     JoinMeeting
     | LeaveMeeting
@@ -98,4 +108,5 @@ Command = (
     | AudioLost
     | AudioBack
     | Listen
+    | Show
 )

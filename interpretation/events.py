@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from kabina.interpretation.ids import BoothId, ChannelId, ParticipantId, Role
+from kabina.interpretation.stage import Visual
 from kabina.interpretation.tables import ChannelState
 
 
@@ -90,6 +91,19 @@ class ListenerMoved:
 
 
 @dataclass(frozen=True, slots=True)
+class VisualShown:
+    participant: ParticipantId
+    visual: Visual
+
+
+@dataclass(frozen=True, slots=True)
+class VisualHidden:
+    participant: ParticipantId
+    visual: Visual
+    cause: Cause
+
+
+@dataclass(frozen=True, slots=True)
 class AudioDropped:
     participant: ParticipantId
 
@@ -111,6 +125,8 @@ Event = (
     | ChannelReleased
     | ChannelStateChanged
     | ListenerMoved
+    | VisualShown
+    | VisualHidden
     | AudioDropped
     | AudioReturned
 )

@@ -21,8 +21,19 @@ class ChannelPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class StagePlan:
+    """Whose pictures everybody is sent; None: nobody's."""
+
+    camera: ParticipantId | None = None
+    screen: ParticipantId | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class MediaPlan:
-    """The whole meeting: everybody on the floor, and each channel, the original (`FLOOR`) first."""
+    """The whole meeting: everybody on the floor, each channel, the original (`FLOOR`) first, and
+    the stage.
+    """
 
     floor: tuple[ParticipantId, ...]
     channels: tuple[ChannelPlan, ...]
+    stage: StagePlan = StagePlan()

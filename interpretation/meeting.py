@@ -23,6 +23,7 @@ from kabina.interpretation.commands import (
     Listen,
     ReleaseChannel,
     ReleaseFloor,
+    Show,
     TakeChannel,
     TakeFloor,
 )
@@ -52,11 +53,14 @@ from kabina.interpretation.events import (
     ListenerMoved,
     ParticipantJoined,
     ParticipantLeft,
+    VisualHidden,
+    VisualShown,
 )
 from kabina.interpretation.ids import FLOOR, BoothId, ChannelId, ParticipantId, Role
 from kabina.interpretation.languages import require_tag, same_tag
 from kabina.interpretation.media_plan import MediaPlan
 from kabina.interpretation.spec import MeetingSpec
+from kabina.interpretation.stage import Visual
 from kabina.interpretation.state import MeetingState, Participant
 from kabina.interpretation.tables import DeskEvent, DeskState
 from kabina.interpretation.view import MeetingView
@@ -149,6 +153,8 @@ class Meeting:
                 self._audio_back(command)
             case Listen():
                 self._listen(command)
+            case Show():
+                self._show(command)
             case _:
                 assert_never(command)
 
@@ -169,6 +175,8 @@ class Meeting:
         self._end_turn(person, Cause.LEFT)
         self._stand_up(person, Cause.LEFT, now)
         self._hear(person, None)
+        for visual in Visual:
+            self._hide(person, visual, Cause.LEFT)
         del self._state.people[person.id]
         self._events.append(ParticipantLeft(person.id))
 
@@ -235,6 +243,8 @@ class Meeting:
             person.audio_lost = True
             self._events.append(AudioDropped(person.id))
         self._end_turn(person, Cause.AUDIO_LOST)
+        for visual in Visual:
+            self._hide(person, visual, Cause.AUDIO_LOST)
         seat = self._state.seat(person.id)
         if seat is not None and seat[1].happen(DeskEvent.LOSE, now=now):
             self._events.append(ChannelReleased(person.id, seat[0].channel, Cause.AUDIO_LOST))
@@ -252,6 +262,15 @@ class Meeting:
             raise ChannelUnknownError(command.channel)
         self._hear(person, command.channel)
 
+    def _show(self, command: Show) -> None:
+        person = self._person(command.participant)
+        if person.role not in MAY_SPEAK:
+            raise NotAllowedError("Only speakers and operators show a camera or a screen.")
+        if not command.on:
+            self._hide(person, command.visual, Cause.ASKED)
+        elif self._state.stage.show(person.id, command.visual):
+            self._events.append(VisualShown(person.id, command.visual))
+
     # Steps that commands share
 
     def _end_turn(self, person: Participant, cause: Cause) -> bool:
@@ -259,6 +278,10 @@ class Meeting:
             return False
         self._events.append(FloorReleased(person.id, cause))
         return True
+
+    def _hide(self, person: Participant, visual: Visual, cause: Cause) -> None:
+        if self._state.stage.hide(person.id, visual):
+            self._events.append(VisualHidden(person.id, visual, cause))
 
     def _stand_up(self, person: Participant, cause: Cause, now: float) -> None:
         seat = self._state.seat(person.id)

@@ -10,8 +10,9 @@ from kabina.interpretation.booth import Booth, Desk
 from kabina.interpretation.floor import Floor
 from kabina.interpretation.ids import FLOOR, BoothId, ChannelId, ParticipantId, Role
 from kabina.interpretation.languages import Language, language, sounds_like
-from kabina.interpretation.media_plan import ChannelPlan, MediaPlan
+from kabina.interpretation.media_plan import ChannelPlan, MediaPlan, StagePlan
 from kabina.interpretation.spec import MeetingSpec
+from kabina.interpretation.stage import Stage, Visual
 from kabina.interpretation.tables import CHANNEL, ChannelState, Feed, FloorSpeech
 from kabina.interpretation.view import (
     BoothView,
@@ -20,7 +21,9 @@ from kabina.interpretation.view import (
     FloorView,
     MeetingView,
     OnAirView,
+    ShownView,
     SpeakerView,
+    StageView,
 )
 
 
@@ -38,7 +41,7 @@ class Participant:
 
 @dataclass(slots=True)
 class MeetingState:
-    """People, floor and booths; equal states are equal values."""
+    """People, floor, booths and stage; equal states are equal values."""
 
     spec: MeetingSpec
     languages: Mapping[ChannelId, Language]
@@ -46,6 +49,7 @@ class MeetingState:
     booths: dict[BoothId, Booth]
     people: dict[ParticipantId, Participant]
     listeners: Counter[ChannelId]
+    stage: Stage
 
     @classmethod
     def before_anybody_comes(cls, spec: MeetingSpec) -> "MeetingState":
@@ -59,6 +63,7 @@ class MeetingState:
             },
             {},
             Counter(),
+            Stage(),
         )
 
     # Finding
@@ -76,6 +81,10 @@ class MeetingState:
             if desk is not None:
                 return booth, desk
         return None
+
+    def seen(self, visual: Visual) -> ParticipantId | None:
+        """Whose camera or screen is on the stage."""
+        return self.stage.seen(visual, tuple(self.floor.turns))
 
     # Values for others
 
@@ -101,6 +110,7 @@ class MeetingState:
                 ChannelPlan(channel, floor, on_air.get(channel, ()), self.listeners[channel])
                 for channel in (FLOOR, *self.languages)
             ),
+            StagePlan(camera=self.seen(Visual.CAMERA), screen=self.seen(Visual.SCREEN)),
         )
 
     def view(self, *, now: float, revision: int) -> MeetingView:
@@ -125,7 +135,12 @@ class MeetingState:
                 BoothView(id=booth.id, channel=booth.channel, desks=self._desk_views(booth))
                 for booth in self.booths.values()
             ),
+            stage=StageView(self._shown_view(Visual.CAMERA), self._shown_view(Visual.SCREEN)),
         )
+
+    def _shown_view(self, visual: Visual) -> ShownView | None:
+        who = self.seen(visual)
+        return None if who is None else ShownView(participant=who, name=self.name(who))
 
     def _floor_view(self, now: float) -> FloorView:
         return FloorView(

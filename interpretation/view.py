@@ -58,7 +58,21 @@ class BoothView:
     desks: tuple[DeskView, ...]
 
 
-Named = TypeVar("Named", SpeakerView, OnAirView, DeskView)
+@dataclass(frozen=True, slots=True)
+class ShownView:
+    participant: ParticipantId
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class StageView:
+    """Who is seen in each place of the stage; None: nobody."""
+
+    camera: ShownView | None
+    screen: ShownView | None
+
+
+Named = TypeVar("Named", SpeakerView, OnAirView, DeskView, ShownView)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +87,7 @@ class MeetingView:
     floor: FloorView
     channels: tuple[ChannelView, ...]
     booths: tuple[BoothView, ...]
+    stage: StageView
 
     def anonymous(self) -> "MeetingView":
         """The same view with every name and participant blank, for those without a token."""
@@ -81,7 +96,12 @@ class MeetingView:
             floor=replace(self.floor, speakers=_blank(self.floor.speakers)),
             channels=tuple(replace(one, on_air=_blank(one.on_air)) for one in self.channels),
             booths=tuple(replace(one, desks=_blank(one.desks)) for one in self.booths),
+            stage=StageView(*(_blanked(one) for one in (self.stage.camera, self.stage.screen))),
         )
+
+
+def _blanked(shown: ShownView | None) -> ShownView | None:
+    return None if shown is None else replace(shown, participant=NOBODY, name="")
 
 
 def _blank(people: tuple[Named, ...]) -> tuple[Named, ...]:

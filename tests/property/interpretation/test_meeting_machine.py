@@ -12,6 +12,7 @@ from kabina.interpretation.events import ListenerMoved
 from kabina.interpretation.ids import FLOOR, MeetingId, Role
 from kabina.interpretation.meeting import Meeting
 from kabina.interpretation.spec import MeetingSpec
+from kabina.interpretation.stage import Visual
 from kabina.interpretation.tables import ChannelState, DeskState
 
 # A fixed cast, so that collisions are likely: whoever is drawn can do most of what is drawn.
@@ -29,6 +30,7 @@ people = st.sampled_from([*CAST, "nobody"])
 tags = st.sampled_from(["en", "fr", "sq", "tg", "fr-CH", "floor", "no tag"])
 booths = st.sampled_from(["fr", "fr", "sq", "sq", "en"])
 channels = st.sampled_from([None, FLOOR, "en", "fr", "sq", "de"])
+visuals = st.sampled_from(list(Visual))
 misplaced = st.one_of(
     st.builds(c.TakeFloor, people, tags),
     st.builds(c.ReleaseFloor, people),
@@ -38,6 +40,7 @@ misplaced = st.one_of(
     st.builds(c.ReleaseChannel, people),
     st.builds(c.AudioLost, people),
     st.builds(c.AudioBack, people),
+    st.builds(c.Show, people, visuals, st.booleans()),
 )
 
 
@@ -120,6 +123,10 @@ class MeetingMachine(RuleBasedStateMachine):
         for who in team:
             self._receive(c.TakeChannel(who))
 
+    @rule(who=speakers, visual=visuals, on=st.booleans())
+    def show(self, who, visual, on):
+        self._receive(c.Show(who, visual, on))
+
     @rule(who=st.one_of(interpreters, speakers))
     def lose_audio(self, who):
         self._receive(c.AudioLost(who))
@@ -164,6 +171,14 @@ class MeetingMachine(RuleBasedStateMachine):
             for who in channel.interpreters:
                 assert roles[who] is Role.INTERPRETER
                 assert channel.channel in self.meeting.participants[who].languages
+
+    @invariant()
+    def only_speakers_who_are_there_are_seen(self):
+        stage = self.meeting.plan().stage
+        for who in (stage.camera, stage.screen):
+            if who is not None:
+                person = self.meeting.participants[who]
+                assert person.role in (Role.SPEAKER, Role.OPERATOR)
 
     @invariant()
     def nobody_sits_at_two_desks(self):

@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from kabina.interpretation import errors
-from kabina.interpretation.commands import Listen, ReleaseChannel
+from kabina.interpretation.commands import Listen, ReleaseChannel, Show
+from kabina.interpretation.stage import Visual
 
 PROTOCOL = (Path(__file__).parents[3] / "docs" / "protocol.md").read_text(encoding="utf-8")
 
@@ -22,7 +23,8 @@ def _bare(room):
 
 
 def _busy(room):
-    room.speaker("p-1", "en")
+    speaker = room.speaker("p-1", "en")
+    room.tell(Show(speaker, Visual.CAMERA, on=True))
     room.now += 9.5
     room.on_air("p-7", "fr")
     for number in range(7):
