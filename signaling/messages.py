@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
@@ -54,6 +54,27 @@ class ReleaseChannelMessage(FromClient, frozen=True, tag="release_channel", kw_o
     pass
 
 
+What = Literal["camera", "screen"]
+
+
+class ShowMessage(FromClient, frozen=True, tag="show", kw_only=True):
+    what: What
+    on: bool
+
+
+class Tile(msgspec.Struct, frozen=True, kw_only=True):
+    """How large a picture is on the page, in device pixels, and whether it can be seen at all."""
+
+    what: What
+    width: Annotated[int, msgspec.Meta(ge=0, le=16384)]
+    height: Annotated[int, msgspec.Meta(ge=0, le=16384)]
+    visible: bool
+
+
+class ViewMessage(FromClient, frozen=True, tag="view", kw_only=True):
+    slots: Annotated[list[Tile], msgspec.Meta(max_length=8)]
+
+
 class Bye(FromClient, frozen=True, tag="bye", kw_only=True):
     pass
 
@@ -68,6 +89,8 @@ ClientMessage = (
     | LeaveBoothMessage
     | TakeChannelMessage
     | ReleaseChannelMessage
+    | ShowMessage
+    | ViewMessage
     | Bye
 )
 

@@ -7,14 +7,18 @@ from typing import TYPE_CHECKING, Protocol
 
 from kabina.interpretation.commands import AudioBack, AudioLost, Listen
 from kabina.interpretation.ids import ChannelId
+from kabina.interpretation.stage import Visual
 from kabina.sfu.errors import SfuError
 from kabina.sfu.peer_states import PeerEvent, PeerState
 from kabina.signaling.errors import CodedError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from kabina.sfu.forwarding_unit import ForwardingUnit
     from kabina.sfu.negotiation import Permissions
     from kabina.sfu.peer import Peer
+    from kabina.signaling.messages import Tile
     from kabina.signaling.room import Room
     from kabina.signaling.tokens import Grant
 
@@ -42,6 +46,7 @@ class Participation:
         self._unit = unit
         self._listener = listener
         self._peer: Peer | None = None
+        self._tiles: dict[Visual, Tile] = {}
         self._left = False
 
     async def offer(self, sdp: str, permissions: Permissions, listen: str | None) -> str:
@@ -72,6 +77,10 @@ class Participation:
         self.room.execute(Listen(self.participant, None if channel is None else ChannelId(channel)))
         if self._peer is not None and self._peer.slots:
             self._peer.slots[0].listen_to(0 if channel is None else self.room.track_of(channel))
+
+    def see(self, tiles: Sequence[Tile]) -> None:
+        """Says how large the person sees each picture; remembered for the next media session."""
+        self._tiles.update({Visual(tile.what): tile for tile in tiles})
 
     async def leave(self) -> None:
         """Idempotent; frees the peer, the seat and the voice."""

@@ -15,10 +15,12 @@ from kabina.interpretation.commands import (
     LeaveBooth,
     ReleaseChannel,
     ReleaseFloor,
+    Show,
     TakeChannel,
     TakeFloor,
 )
 from kabina.interpretation.ids import BoothId, Role
+from kabina.interpretation.stage import Visual
 from kabina.sfu.negotiation import Permissions
 from kabina.sfu.peer_states import PeerState
 from kabina.signaling import messages
@@ -228,6 +230,10 @@ class PageSession:
                 room.execute(TakeChannel(who))
             case messages.ReleaseChannelMessage():
                 room.execute(ReleaseChannel(who))
+            case messages.ShowMessage(what=what, on=on):
+                room.execute(Show(who, Visual(what), on))
+            case messages.ViewMessage(slots=tiles):
+                participation.see(tiles)
             case _:
                 raise CodedError("protocol.order", "Hello was already said.")
         return messages.Done(re=message.id)
