@@ -11,6 +11,7 @@ import msgspec
 from aiohttp import WSMsgType, web
 
 from kabina.interpretation.commands import (
+    Command,
     JoinBooth,
     LeaveBooth,
     ReleaseChannel,
@@ -19,7 +20,7 @@ from kabina.interpretation.commands import (
     TakeChannel,
     TakeFloor,
 )
-from kabina.interpretation.ids import BoothId, Role
+from kabina.interpretation.ids import BoothId, ParticipantId, Role
 from kabina.interpretation.stage import Visual
 from kabina.sfu.negotiation import Permissions
 from kabina.sfu.peer_states import PeerState
@@ -207,7 +208,10 @@ class PageSession:
     async def _answer(self, message: messages.ClientMessage) -> messages.ServerMessage:
         participation = self.participation
         assert participation is not None  # noqa: S101 - set by _greet
-        room, who = participation.room, participation.participant
+        command = _command_of(message, participation.participant)
+        if command is not None:
+            participation.room.execute(command)
+            return messages.Done(re=message.id)
         match message:
             case messages.OfferMessage(sdp=sdp, listen=listen):
                 publishes = participation.grant.role is not Role.ATTENDEE
@@ -218,25 +222,32 @@ class PageSession:
             case messages.ListenMessage(channel=channel):
                 participation.listen(channel)
                 return messages.Listening(re=message.id, channel=channel)
-            case messages.TakeFloorMessage(language=tag):
-                room.execute(TakeFloor(who, tag))
-            case messages.ReleaseFloorMessage():
-                room.execute(ReleaseFloor(who))
-            case messages.JoinBoothMessage(booth=booth):
-                room.execute(JoinBooth(who, BoothId(booth)))
-            case messages.LeaveBoothMessage():
-                room.execute(LeaveBooth(who))
-            case messages.TakeChannelMessage():
-                room.execute(TakeChannel(who))
-            case messages.ReleaseChannelMessage():
-                room.execute(ReleaseChannel(who))
-            case messages.ShowMessage(what=what, on=on):
-                room.execute(Show(who, Visual(what), on))
             case messages.ViewMessage(slots=tiles):
                 participation.see(tiles)
+                return messages.Done(re=message.id)
             case _:
                 raise CodedError("protocol.order", "Hello was already said.")
-        return messages.Done(re=message.id)
+
+
+def _command_of(message: messages.ClientMessage, who: ParticipantId) -> Command | None:
+    """The messages that are orders to the meeting and nothing else."""
+    match message:
+        case messages.TakeFloorMessage(language=tag):
+            return TakeFloor(who, tag)
+        case messages.ReleaseFloorMessage():
+            return ReleaseFloor(who)
+        case messages.JoinBoothMessage(booth=booth):
+            return JoinBooth(who, BoothId(booth))
+        case messages.LeaveBoothMessage():
+            return LeaveBooth(who)
+        case messages.TakeChannelMessage():
+            return TakeChannel(who)
+        case messages.ReleaseChannelMessage():
+            return ReleaseChannel(who)
+        case messages.ShowMessage(what=what, on=on):
+            return Show(who, Visual(what), on)
+        case _:
+            return None
 
 
 class PageSockets:
