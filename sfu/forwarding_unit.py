@@ -84,7 +84,7 @@ class ForwardingUnit:
         answer = Answer(
             sections=sections,
             ufrag=secrets.token_hex(4),
-            password=secrets.token_hex(12),
+            password=secrets.token_hex(16),
             fingerprints=(self._certificate.sha256,),
             setup=negotiation.choose_setup(offer.setup),
             candidate_ip=self.public_ip,
