@@ -27,8 +27,9 @@ def start_server(tmp_path: Path) -> Iterator[Callable[..., ServerProcess]]:
 
     servers: list[ServerProcess] = []
 
-    def start(*flags: str) -> ServerProcess:
-        servers.append(server_process.start_server(tmp_path / f"server-{len(servers)}", *flags))
+    def start(*flags: str, data_dir: Path | None = None) -> ServerProcess:
+        folder = data_dir or tmp_path / f"server-{len(servers)}"
+        servers.append(server_process.start_server(folder, *flags))
         return servers[-1]
 
     yield start

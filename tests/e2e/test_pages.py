@@ -164,6 +164,34 @@ async def test_one_real_click_starts_the_sound_under_the_default_autoplay_policy
     assert stage.errors == []
 
 
+@pytest.mark.alone
+async def test_a_page_comes_back_in_its_language_by_itself_after_the_server_was_killed(
+    stage: Stage, start_server: Callable[..., ServerProcess]
+):
+    await stage.publish("floor", 400.0)
+    page = await open_attendee(stage, "fr")
+    await page.evaluate("kabinaTest.waitForTone(400)")
+    loop = asyncio.get_running_loop()
+    killed_s = loop.time()
+    stage.server.kill()
+    await page.wait_for_selector("[data-testid=connection]:not([data-state=good])")
+    noticed_s = loop.time() - killed_s
+    again = start_server("--port", str(stage.server.port), data_dir=stage.server.data_dir)
+    back_s = loop.time()
+    await page.wait_for_selector("[data-testid=connection][data-state=good]")
+    await page.wait_for_function("() => window.kabina?.pc?.connectionState === 'connected'")
+    came_back_s = loop.time() - back_s
+    print(f"noticed after {noticed_s:.2f} s, back {came_back_s:.2f} s after the server was")
+    assert noticed_s <= 3.0
+    assert came_back_s <= 5.0
+    stage.server = again
+    await stage.publish("floor", 600.0)
+    await page.evaluate("kabinaTest.waitForTone(600)")
+    async with stage.http.get(f"{again.url}/api/meetings/m") as response:
+        channels = {one["id"]: one["listeners"] for one in (await response.json())["channels"]}
+    assert channels == {"en": 0, "fr": 1, "sq": 0}
+
+
 async def test_pages_are_pictured(stage: Stage):
     """Makes the pictures that a person looks at; a page that overflows sideways fails."""
     SCREENSHOTS.mkdir(exist_ok=True)

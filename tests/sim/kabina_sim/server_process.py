@@ -47,6 +47,15 @@ class ServerProcess:
         root = Path("/proc") / str(self.process.pid)
         return len(list((root / "task").iterdir())), len(list((root / "fd").iterdir()))
 
+    @property
+    def port(self) -> int:
+        return int(self.url.rsplit(":", 1)[1])
+
+    def kill(self) -> None:
+        """SIGKILL: nobody is told anything."""
+        self.process.kill()
+        self.process.wait()
+
     def block_loop(self) -> None:
         self.process.send_signal(signal.SIGUSR1)
 
