@@ -30,9 +30,21 @@ class LightListener(asyncio.DatagramProtocol):
     """`arrivals_s` are the times of every SRTP datagram, `sequences` their RTP sequence numbers."""
 
     role = "controlling"
-    certificate: RTCCertificate | None = None
+    shared_certificate: RTCCertificate | None = None
 
-    def __init__(self, http: aiohttp.ClientSession, url: str, token: str) -> None:
+    def __init__(
+        self,
+        http: aiohttp.ClientSession,
+        url: str,
+        token: str,
+        *,
+        setup: str = "actpass",
+        certificate: RTCCertificate | None = None,
+    ) -> None:
+        if LightListener.shared_certificate is None:
+            LightListener.shared_certificate = RTCCertificate.generateCertificate()
+        self._certificate = certificate or LightListener.shared_certificate
+        self._setup = setup
         self._http, self._url = http, url
         self._headers = {"Authorization": f"Bearer {token}"}
         self._dtls_queue: asyncio.Queue[bytes] = asyncio.Queue()
@@ -44,10 +56,8 @@ class LightListener(asyncio.DatagramProtocol):
         self.location = ""
 
     async def start(self) -> LightListener:
-        if LightListener.certificate is None:
-            LightListener.certificate = RTCCertificate.generateCertificate()
         self._ufrag, self._password = os.urandom(3).hex(), os.urandom(12).hex()
-        self._dtls = RTCDtlsTransport(self, [LightListener.certificate])
+        self._dtls = RTCDtlsTransport(self, [self._certificate])
         async with self._http.post(
             self._url,
             data=self._offer(),
@@ -81,7 +91,7 @@ class LightListener(asyncio.DatagramProtocol):
 
     def _offer(self) -> str:
         fingerprint = next(
-            f for f in LightListener.certificate.getFingerprints() if f.algorithm == "sha-256"
+            f for f in self._certificate.getFingerprints() if f.algorithm == "sha-256"
         )
         lines = [
             "v=0",
@@ -97,7 +107,7 @@ class LightListener(asyncio.DatagramProtocol):
             f"a=ice-ufrag:{self._ufrag}",
             f"a=ice-pwd:{self._password}",
             f"a=fingerprint:sha-256 {fingerprint.value}",
-            "a=setup:actpass",
+            f"a=setup:{self._setup}",
             "a=rtpmap:111 opus/48000/2",
         ]
         return "\r\n".join(lines) + "\r\n"
