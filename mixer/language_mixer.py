@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kabina.mixer.errors import MixerFullError
 from kabina.mixer.policy import LISTENER_DUCKING
 from kabina.native.libraries import load_opus
 from kabina.native.mixing import MixEngine, RowPlan
@@ -33,8 +34,11 @@ class LanguageMixer:
         self.engine.stop()
 
     def open_source(self) -> int:
-        """A source fed by RTP; its number goes into the plane's track."""
-        return self.engine.add_source()
+        """A source fed by RTP; its number goes into the plane's track. MixerFullError."""
+        try:
+            return self.engine.add_source()
+        except BufferError as error:
+            raise MixerFullError("this server can mix no further voices") from error
 
     def open_clip(self, samples: NDArray[np.float32], *, loop: bool) -> int:
         """Prepared audio as a source: float32, (samples,), 48 kHz mono; copied. Starts paused."""
@@ -47,8 +51,11 @@ class LanguageMixer:
         self.engine.remove_source(source)
 
     def open_row(self, track: int) -> int:
-        """A row whose packets the plane sends as injected track `track`."""
-        return self.engine.add_row(track)
+        """A row whose packets the plane sends as injected track `track`. MixerFullError."""
+        try:
+            return self.engine.add_row(track)
+        except BufferError as error:
+            raise MixerFullError("this server can mix no further channels") from error
 
     def close_row(self, row: int) -> None:
         self.engine.remove_row(row)

@@ -98,7 +98,7 @@ class _Api:
 
     async def meeting(self, request: web.Request) -> web.Response:
         meeting = request.match_info["meeting"]
-        view = (await self._node.room(meeting)).view()
+        view = await self._node.view(meeting)
         if "Authorization" not in request.headers:
             view = view.anonymous()
         elif self._node.issuer.check(bearer_token(request)).meeting != meeting:

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from importlib import metadata
 from typing import TYPE_CHECKING, Final, Self
 
+from kabina.interpretation.meeting import Meeting
 from kabina.mixer.language_mixer import LanguageMixer
 from kabina.native.libraries import Library, LibraryError, load_crypto, load_opus, load_srtp
 from kabina.sfu.forwarding_unit import ForwardingUnit
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from kabina.interpretation.spec import MeetingSpec
+    from kabina.interpretation.view import MeetingView
     from kabina.signaling.config import Config
 
 _log = logging.getLogger(__name__)
@@ -46,7 +48,6 @@ class Node:
         self.pinned: set[str] = set()  # rooms that stay although nobody is there: the demo
         self._rooms: dict[str, Room] = {}
         self._guests: dict[str, set[Participation]] = {}
-        self._opening: dict[str, asyncio.Lock] = {}
         try:
             self.libraries: Mapping[str, Library] = {
                 "opus": load_opus(),
@@ -91,25 +92,30 @@ class Node:
     def rooms(self) -> Mapping[str, Room]:
         return self._rooms
 
-    async def room(self, meeting: str) -> Room:
-        """The room of a stored meeting, opened when asked for. CodedError `meeting.unknown`."""
+    async def view(self, meeting: str) -> MeetingView:
+        """What a meeting looks like; looking opens no room. CodedError `meeting.unknown`."""
         room = self._rooms.get(meeting)
-        if room is not None:
-            return room
-        async with self._opening.setdefault(meeting, asyncio.Lock()):
+        return room.view() if room is not None else Meeting(await self._spec(meeting)).view(0.0)
+
+    async def room(self, meeting: str) -> Room:
+        """The room of a stored meeting, opened when asked for.
+
+        CodedError `meeting.unknown`, or `server.full` when the node can mix no more channels.
+        """
+        if meeting not in self._rooms:
+            spec = await self._spec(meeting)
+            # Somebody else may have opened it while the store was read.
             if meeting not in self._rooms:
-                spec = await self.store.meeting(meeting)
-                if spec is None:
-                    self._opening.pop(meeting, None)
-                    raise CodedError("meeting.unknown", f"There is no meeting {meeting[:64]!r}.")
                 self._open(spec)
-        self._opening.pop(meeting, None)
         return self._rooms[meeting]
 
     async def join(self, grant: Grant, meeting: str, listener: MediaListener) -> Participation:
         """Lets the holder of a grant in. CodedError if the meeting or the grant says no."""
         if self.closing:
             raise CodedError("server.closing", "The server is shutting down.")
+        if grant.meeting != meeting:
+            await self._spec(meeting)  # unknown comes before forbidden
+            raise CodedError("token.forbidden", "This token is for another meeting.")
         room = await self.room(meeting)
         participation = Participation(grant, room, self.unit, listener)
         self._guests.setdefault(room.id, set()).add(participation)
@@ -123,6 +129,12 @@ class Node:
         await participation.leave()
         if not guests and not self.closing and room.id not in self.pinned:
             asyncio.get_running_loop().call_later(EMPTY_ROOM_TTL_S, self._close_if_empty, room)
+
+    async def _spec(self, meeting: str) -> MeetingSpec:
+        spec = await self.store.meeting(meeting)
+        if spec is None:
+            raise CodedError("meeting.unknown", f"There is no meeting {meeting[:64]!r}.")
+        return spec
 
     def _open(self, spec: MeetingSpec) -> None:
         self._rooms[spec.meeting_id] = Room(spec, unit=self.unit, mixer=self.mixer)

@@ -17,7 +17,9 @@ from kabina.interpretation.commands import (
 from kabina.interpretation.errors import InterpretationError
 from kabina.interpretation.ids import FLOOR, ChannelId, ParticipantId, Role
 from kabina.interpretation.meeting import Meeting
+from kabina.mixer.errors import MixerFullError
 from kabina.mixer.rows import MixRow
+from kabina.native.plane import PlaneFullError
 from kabina.signaling.errors import CodedError
 from kabina.signaling.messages import ChannelLevels, Levels
 
@@ -45,6 +47,7 @@ class Room:
     """One live meeting. Commands go through `execute`; media follows from the plan."""
 
     def __init__(self, spec: MeetingSpec, *, unit: ForwardingUnit, mixer: LanguageMixer) -> None:
+        """CodedError `server.full` when the node can mix no more channels."""
         self.meeting = Meeting(spec)
         self._mixer = mixer
         self._unit = unit
@@ -53,10 +56,13 @@ class Room:
         self._rows: dict[ChannelId, int] = {}
         self._numbers = count(1)
         self._names: dict[Role, count[int]] = {role: count(1) for role in Role}
-        for channel in (FLOOR, *spec.channels):
-            track = unit.plane.add_injected_track(clock_rate=OPUS_CLOCK_RATE)
-            self._tracks[channel] = track
-            self._rows[channel] = mixer.open_row(track)
+        try:
+            for channel in (FLOOR, *spec.channels):
+                self._tracks[channel] = unit.plane.add_injected_track(clock_rate=OPUS_CLOCK_RATE)
+                self._rows[channel] = mixer.open_row(self._tracks[channel])
+        except (PlaneFullError, MixerFullError) as error:
+            self.close()
+            raise CodedError("server.full", "This server can mix no further channels.") from error
         self._plan: MediaPlan | None = None
         self._reconcile()
 
@@ -98,8 +104,14 @@ class Room:
     # Whose audio is whose
 
     def open_voice(self, participant: ParticipantId) -> int:
-        """A source of the mix engine for what this participant's microphone sends."""
-        source = self._mixer.open_source()
+        """A source of the mix engine for what this participant's microphone sends.
+
+        CodedError `server.full` when the node has none left.
+        """
+        try:
+            source = self._mixer.open_source()
+        except MixerFullError as error:
+            raise CodedError("server.full", str(error)) from error
         self.bind_audio(participant, source)
         return source
 

@@ -136,6 +136,13 @@ async def test_health_names_the_libraries(meeting: Meeting):
     assert {"opus", "srtp"} <= set(health["libraries"])
 
 
+async def test_looking_at_a_meeting_opens_no_room(meeting: Meeting):
+    assert [one["id"] for one in (await meeting.view())["channels"]] == ["en", "fr", "sq"]
+    async with meeting.http.get(meeting.url("/api/meetings/nowhere")) as response:
+        assert (response.status, (await response.json())["code"]) == (404, "meeting.unknown")
+    assert meeting.server.metric("kabina_rooms") == 0
+
+
 async def test_a_closed_client_gives_its_channel_back(meeting: Meeting):
     publisher = await meeting.publish("fr", 880.0)
     listener = await meeting.listen("fr")
