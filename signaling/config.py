@@ -28,6 +28,8 @@ class Config:
     demo: bool = False
     log_level: str = "info"
     log_format: str = "text"  # or "json"
+    turn_urls: tuple[str, ...] = ()  # turn:turn.example.org:3478?transport=tcp
+    turn_secret: str = ""  # coturn's static-auth-secret
     allowed_origins: tuple[
         str, ...
     ] = ()  # further origins of the WebSocket, beside the server's own
@@ -110,10 +112,19 @@ def _check(config: Config) -> None:
             ipaddress.IPv4Address(address)
         except ValueError:
             raise StartError(f"{flag}: {address!r} is not an IPv4 address") from None
+    _check_turn(config)
     if config.log_level not in ("debug", "info", "warning", "error"):
         raise StartError(f"--log-level: {config.log_level!r} is not debug, info, warning or error")
     if config.log_format not in ("text", "json"):
         raise StartError(f"--log-format: {config.log_format!r} is not text or json")
+
+
+def _check_turn(config: Config) -> None:
+    if bool(config.turn_urls) != bool(config.turn_secret):
+        raise StartError("turn_urls and turn_secret belong together: set both or neither")
+    for url in config.turn_urls:
+        if not url.startswith(("turn:", "turns:")):
+            raise StartError(f"turn_urls: {url!r} does not begin with turn: or turns:")
 
 
 def _default_route_ip() -> str | None:

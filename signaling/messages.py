@@ -99,6 +99,14 @@ class FromServer(msgspec.Struct, frozen=True, tag_field="type", kw_only=True, om
     pass
 
 
+class IceServerEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """As RTCPeerConnection takes it."""
+
+    urls: list[str]
+    username: str
+    credential: str
+
+
 class Welcome(FromServer, frozen=True, tag="welcome", kw_only=True):
     version: int
     participant: str
@@ -106,6 +114,7 @@ class Welcome(FromServer, frozen=True, tag="welcome", kw_only=True):
     role: str
     languages: list[str]
     meeting: dict[str, Any]
+    ice_servers: list[IceServerEntry] = []
     re: int | None = None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from importlib import metadata
 from typing import TYPE_CHECKING, Final, Self
 
@@ -17,6 +18,7 @@ from kabina.signaling.participation import MediaListener, Participation
 from kabina.signaling.room import Room
 from kabina.signaling.store import Store
 from kabina.signaling.tokens import Grant, TokenIssuer
+from kabina.signaling.turn import IceServer, ice_servers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -91,6 +93,15 @@ class Node:
     @property
     def rooms(self) -> Mapping[str, Room]:
         return self._rooms
+
+    def ice_servers(self, participant: str) -> tuple[IceServer, ...]:
+        """What this participant may use where UDP does not get through."""
+        return ice_servers(
+            self.config.turn_urls,
+            self.config.turn_secret,
+            participant,
+            unix_time_s=datetime.now(UTC).timestamp(),
+        )
 
     async def view(self, meeting: str) -> MeetingView:
         """What a meeting looks like; looking opens no room. CodedError `meeting.unknown`."""

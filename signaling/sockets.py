@@ -168,6 +168,14 @@ class PageSession:
                 role=grant.role.value,
                 languages=sorted(grant.languages),
                 meeting=msgspec.to_builtins(room.view()),
+                ice_servers=[
+                    messages.IceServerEntry(
+                        urls=list(server.urls),
+                        username=server.username,
+                        credential=server.credential,
+                    )
+                    for server in self._node.ice_servers(who)
+                ],
             )
         )
         return True

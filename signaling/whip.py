@@ -9,6 +9,7 @@ import secrets
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
+from multidict import CIMultiDict
 
 from kabina.interpretation.commands import JoinBooth, TakeChannel, TakeFloor
 from kabina.interpretation.ids import FLOOR, BoothId, Role
@@ -77,16 +78,17 @@ class HttpSessions:
         session.participation = participation
         session.grant = grant
         self._sessions[session.id] = session
-        return web.Response(
-            status=201,
-            text=answer,
-            content_type=SDP_TYPE,
-            headers={
+        headers = CIMultiDict(
+            {
                 "Location": f"{request.path}/{session.id}",
                 "ETag": f'"{hashlib.sha256(answer.encode()).hexdigest()[:16]}"',
-                "Access-Control-Expose-Headers": "Location, ETag",
-            },
+                "Access-Control-Expose-Headers": "Location, ETag, Link",
+            }
         )
+        for server in self._node.ice_servers(participation.participant):
+            for link in server.links:
+                headers.add("Link", link)
+        return web.Response(status=201, text=answer, content_type=SDP_TYPE, headers=headers)
 
     async def _delete(self, request: web.Request) -> web.Response:
         session = self._session(request)

@@ -19,7 +19,7 @@ from kabina.native.plane import Plane, SrtpProfile
 
 MS = 1_000_000
 START_NS = 1_000_000_000_000
-PASSWORD = "an-ice-password-of-the-plane"  # noqa: S105
+PASSWORD = "an-ice-password-of-the-plane"
 PYLIBSRTP_PROFILES = {
     SrtpProfile.AES_128_CM_SHA1_80: Policy.SRTP_PROFILE_AES128_CM_SHA1_80,
     SrtpProfile.AEAD_AES_128_GCM: Policy.SRTP_PROFILE_AEAD_AES_128_GCM,
