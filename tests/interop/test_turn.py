@@ -7,6 +7,7 @@ import re
 import shutil
 import socket
 import subprocess
+import time
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -45,11 +46,12 @@ def turn_port(tmp_path: Path) -> Iterator[int]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    for _ in range(200):
+    deadline_s = time.monotonic() + 10
+    while time.monotonic() < deadline_s:
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-            probe.settimeout(0.05)
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 break
+        time.sleep(0.02)
     yield port
     process.terminate()
     process.wait(timeout=10)
