@@ -450,7 +450,8 @@ class Plane:
     @property
     def cpu_s(self) -> float:
         """CPU time the plane's thread has used; 0 while there is none."""
-        return self._core.cpu_ns() / 1e9
+        with self._lock:  # the thread must not end meanwhile
+            return self._core.cpu_ns() / 1e9
 
     def peer_readings(self, peer: int) -> PeerReadings:
         """Totals of the peer. PlaneHandleError if it is gone."""

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct kb_ring {
     alignas(64) _Atomic uint32_t head; /* next slot to write; only the producer stores it */
@@ -30,7 +31,11 @@ static inline int kb_ring_init(kb_ring *ring, uint32_t slot_count, uint32_t slot
     ring->mask = slot_count - 1;
     ring->slot_bytes = slot_bytes;
     ring->slots = aligned_alloc(64, (size_t)slot_count * slot_bytes);
-    return ring->slots ? 0 : -1;
+    if (!ring->slots)
+        return -1;
+    /* Touched now, so that the first lap faults no page in on a real-time thread. */
+    memset(ring->slots, 0, (size_t)slot_count * slot_bytes);
+    return 0;
 }
 
 static inline void kb_ring_free(kb_ring *ring)

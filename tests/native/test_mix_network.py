@@ -142,6 +142,43 @@ def test_four_minutes_of_200_ppm_drift_are_worked_off_in_silence(ppm):
     assert (found.cut if ppm > 0 else found.inserted + found.concealed) >= 2
 
 
+def test_a_stream_that_begins_with_a_burst_is_not_late_by_it():
+    packets = encode(tone(300.0, 50))
+    bench, talker = listening(packets)
+    for _ in range(50):
+        talker.send(bench.now_ns + 5 * MS)
+    talker.start_ns -= 50 * TICK
+    bench.run(100)
+    found = readings(bench, talker)
+    assert found.skipped >= 45
+    assert found.delay_ms <= 60
+    assert found.concealed == 0
+
+
+def test_a_clock_that_drifts_under_sound_without_pauses_stays_near_and_smooth():
+    bench, talker = listening(encode(tone(300.0, 50)), ppm=500.0)
+    worst = 0.0
+    for second in range(360):
+        bench.run(50)
+        worst = max(worst, readings(bench, talker).delay_ms if second > 10 else 0.0)
+    assert worst < 110
+    assert readings(bench, talker).cut >= 5
+    # A cut keeps the period of the tone: its level never dips.
+    steady = bench.heard(100)[50 * FRAME :]
+    levels = [level_db(steady[at : at + FRAME], 300.0) for at in range(0, len(steady), 5 * FRAME)]
+    assert min(levels) > max(levels) - 2.0
+
+
+def test_skipped_frames_leave_no_delay_behind():
+    bench, talker = listening(encode(tone(300.0, 50)))
+    bench.run(50)
+    before = readings(bench, talker).delay_ms
+    for _ in range(8):
+        bench.now_ns += TICK
+        bench.run(25)
+    assert readings(bench, talker).delay_ms <= before + 20
+
+
 def test_wrapping_sequence_numbers_and_timestamps_are_inaudible():
     bench, talker = listening(encode(tone(450, 50)), sequence=65_500, timestamp=2**32 - 30 * FRAME)
     bench.run(100)

@@ -242,9 +242,9 @@ def test_an_address_in_use_is_not_taken_over_by_another_peer(plane, clock, conne
     second.send(bytes(second.check()))
     clock.turn()
     assert plane.counters()["stun_conflicts"] == 1
-    # Silent for 5 s, it is a port that the NAT gave to somebody else.
+    # Silent for 10 s, it is a port that the NAT gave to somebody else.
     second.send(bytes(second.check()))
-    clock.turn(after_ms=5001)
+    clock.turn(after_ms=10001)
     assert plane.counters()["stun_conflicts"] == 1
     plane.send(first.peer, b"\x16 for nobody")
     assert plane.counters()["dtls_unsendable"] == 1

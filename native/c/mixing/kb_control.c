@@ -1,5 +1,6 @@
 #include "kb_engine.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -246,7 +247,13 @@ kb_status kb_engine_start(kb_engine *engine)
     settle(engine);
     atomic_store(&engine->must_stop, 0);
     engine->last_ns = 0;
-    if (pthread_create(&engine->thread, NULL, kb_engine_run, engine))
+    /* Signals are Python's main thread's. */
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    const int status = pthread_create(&engine->thread, NULL, kb_engine_run, engine);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (status)
         return KB_NO_THREAD;
     engine->is_running = 1;
     return KB_OK;

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#define MAX_MISSED_FRAMES 20 /* 400 ms, the most a jitter buffer lets a packet wait */
+
 static kb_source *source_at(const kb_engine *engine, uint32_t number)
 {
     kb_source *source = engine->sources[number % KB_MAX_SOURCES];
@@ -337,6 +339,11 @@ void kb_engine_tick(kb_engine *engine, int64_t now_ns)
     kb_count(&engine->counters.ticks, 1);
     receive(engine);
     mark_sources(engine);
+    /* Sources run on through skipped frames: held back, their words would be 20 ms later for good after each. Beyond
+     * what a jitter buffer holds there is nothing left to leave out. */
+    const int64_t missed = frames - 1 < MAX_MISSED_FRAMES ? frames - 1 : MAX_MISSED_FRAMES;
+    for (int64_t frame = missed; frame > 0; frame--)
+        render_sources(engine, now_ns - frame * KB_TICK_NS);
     render_sources(engine, now_ns);
     render_rows(engine, now_ns);
 }

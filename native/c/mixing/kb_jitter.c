@@ -16,6 +16,7 @@
 #define GIVE_UP_SAMPLES (400 * 48)
 /* Frames come every 20 ms: starting at the nearest one is up to 10 ms early, not up to 20 late. */
 #define START_EARLY_NS (10 * NS_PER_MS)
+#define START_BACKLOG_NS (20 * NS_PER_MS) /* one packet more than the target may wait at the start */
 #define SLACK_MARGIN_NS (2 * NS_PER_MS) /* keeps cut and insert from taking turns */
 
 static int64_t ns_of(int64_t samples)
@@ -296,6 +297,26 @@ static kb_jitter_step pass_loss(kb_jitter *jitter, kb_jitter_slot *later, int64_
     return conceal(jitter, last);
 }
 
+static void leave_out(kb_jitter *jitter, kb_jitter_slot *slot)
+{
+    slot->is_stored = 0;
+    jitter->next_sequence++;
+    jitter->next_timestamp = slot->timestamp + slot->samples;
+    jitter->held_samples = 0;
+    jitter->skipped++;
+}
+
+/* A stream that begins with a burst (FFmpeg sends its first second at once) would be late by it until its first
+ * pause. Nothing of it was heard yet, so nobody misses its beginning. */
+static void leave_out_backlog(kb_jitter *jitter, int64_t now_ns)
+{
+    const int64_t most_ns = jitter->target_ms * NS_PER_MS + START_BACKLOG_NS;
+    kb_jitter_slot *next;
+    while ((next = stored(jitter, jitter->next_sequence)) && later_packet(jitter) &&
+           slack_ns(jitter, now_ns, next->timestamp) > most_ns)
+        leave_out(jitter, next);
+}
+
 kb_jitter_step kb_jitter_poll(kb_jitter *jitter, int64_t now_ns, int32_t samples)
 {
     const int64_t target_ns = jitter->target_ms * NS_PER_MS;
@@ -303,6 +324,7 @@ kb_jitter_step kb_jitter_poll(kb_jitter *jitter, int64_t now_ns, int32_t samples
         if (slack_ns(jitter, now_ns, jitter->next_timestamp) < target_ns - START_EARLY_NS)
             return (kb_jitter_step){KB_JITTER_SILENCE, samples, NULL, 0};
         jitter->state = KB_JITTER_PLAYING;
+        leave_out_backlog(jitter, now_ns);
     }
     if (jitter->state == KB_JITTER_EMPTY)
         return (kb_jitter_step){KB_JITTER_SILENCE, samples, NULL, 0};
@@ -320,11 +342,7 @@ kb_jitter_step kb_jitter_poll(kb_jitter *jitter, int64_t now_ns, int32_t samples
         }
         const int64_t slack = slack_ns(jitter, now_ns, next->timestamp);
         if (later && slack > jitter->settings.max_ms * NS_PER_MS) {
-            next->is_stored = 0;
-            jitter->next_sequence++;
-            jitter->next_timestamp = next->timestamp + next->samples;
-            jitter->held_samples = 0;
-            jitter->skipped++;
+            leave_out(jitter, next);
             continue;
         }
         const int64_t pause = next->timestamp - jitter->next_timestamp;

@@ -1,6 +1,7 @@
 #include "kb_stream.h"
 #include "kb_kernels.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +14,13 @@
 #define SILENCE_DB (-55.0f)
 #define BACKGROUND_MAX_DB (-40.0f)
 #define BACKGROUND_MARGIN_DB 4.0f
+/* Cuts in sound: ≤ 10 ms each 500 ms after 2 s of 60 ms too much. Until WSOLA comes they are the last resort, rare
+ * enough not to be heard as roughness. */
+#define CUT_LEAST 120
+#define CUT_MOST 480
+#define CUT_EXCESS_MS 60.0
+#define CUT_PATIENCE_FRAMES 100
+#define CUT_EVERY_FRAMES 25
 #define BACKGROUND_RISE_DB 0.02f /* per frame: 1 dB/s */
 
 int kb_stream_init(kb_stream *stream, const kb_opus_table *opus, const kb_jitter_settings *settings)
@@ -248,6 +256,47 @@ static void insert_10_ms(kb_stream *stream)
     stream->counts.inserted++;
 }
 
+/* Takes one stretch of 2.5 to 10 ms out of running sound where it resembles what follows best, so that the seam keeps
+ * the waveform's period. Needs two frames in the fifo. */
+static void cut_in_sound(kb_stream *stream)
+{
+    float *at = stream->fifo + KB_FRAME / 2;
+    size_t best = CUT_LEAST;
+    float best_likeness = -2.0f;
+    for (size_t lag = CUT_LEAST; lag <= CUT_MOST; lag++) {
+        const float *after = at + lag;
+        float product = 0.0f, power = 1e-9f;
+        for (size_t i = 0; i < JOIN; i++) {
+            product += at[i] * after[i];
+            power += after[i] * after[i];
+        }
+        const float likeness = product / sqrtf(power);
+        if (likeness > best_likeness) {
+            best_likeness = likeness;
+            best = lag;
+        }
+    }
+    kb_crossfade(at, at, at + best, JOIN);
+    const size_t moved = stream->ready - (size_t)(at + best + JOIN - stream->fifo);
+    memmove(at + JOIN, at + best + JOIN, moved * sizeof *at);
+    stream->ready -= best;
+    stream->cut_rest += (uint32_t)best;
+    stream->counts.cut += stream->cut_rest / 480;
+    stream->cut_rest %= 480;
+}
+
+/* Sound without pauses (a hall, music, a steady tone) that is far too late gets nearer in small cuts: a drifting clock
+ * or a stall would otherwise stay in its delay for ever. */
+static int must_cut_in_sound(kb_stream *stream, int64_t now_ns)
+{
+    const double excess_ms = kb_stream_delay_ms(stream, now_ns) - (double)stream->jitter.target_ms;
+    stream->overdue_frames = excess_ms > CUT_EXCESS_MS ? stream->overdue_frames + 1 : 0;
+    if (stream->overdue_frames < CUT_PATIENCE_FRAMES)
+        return 0;
+    stream->overdue_frames = CUT_PATIENCE_FRAMES - CUT_EVERY_FRAMES;
+    return 1;
+}
+
 static void adjust(kb_stream *stream, int advice)
 {
     /* What lies beyond whole frames is delay that protects nothing: the next packet is needed no later for it. */
@@ -268,8 +317,11 @@ void kb_stream_render(kb_stream *stream, int64_t now_ns, int is_wanted, float *o
     int advice = 0;
     if ((stream->was_silent || !is_wanted) && stream->ready < KB_FRAME)
         advice = kb_jitter_advice(&stream->jitter, now_ns, (int32_t)(KB_FRAME - stream->ready), KB_FRAME);
-    fill(stream, now_ns, is_wanted, advice < 0 ? 2 * KB_FRAME : KB_FRAME);
-    if (stream->was_silent || !is_wanted)
+    const int in_sound = !stream->was_silent && is_wanted && must_cut_in_sound(stream, now_ns);
+    fill(stream, now_ns, is_wanted, advice < 0 || in_sound ? 2 * KB_FRAME : KB_FRAME);
+    if (in_sound)
+        cut_in_sound(stream);
+    else if (stream->was_silent || !is_wanted)
         adjust(stream, advice);
 
     memcpy(out, stream->fifo, KB_FRAME * sizeof *out);

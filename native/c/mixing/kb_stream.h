@@ -18,7 +18,7 @@ typedef struct kb_stream_counts {
     uint64_t decodes;   /* calls of the decoder for a packet or a copy; concealment apart */
     uint64_t recovered; /* packets whose copy (FEC) was played in their place */
     uint64_t concealed; /* 10 ms units that neither a packet nor a copy filled, while a stream was playing */
-    uint64_t cut, inserted; /* 10 ms units taken out or put in, in silence */
+    uint64_t cut, inserted; /* 10 ms units taken out or put in */
 } kb_stream_counts;
 
 typedef struct kb_stream {
@@ -30,6 +30,8 @@ typedef struct kb_stream {
     uint8_t wire_level; /* RFC 6464 of the last packet, 0x7f when unknown */
     int32_t concealed_run; /* samples extrapolated since the last real one */
     int32_t concealed_rest; /* not yet counted in units of 10 ms */
+    uint32_t cut_rest;
+    int32_t overdue_frames; /* for how long the delay has been far over its target */
     float noise_db;         /* follows the quietest frames */
     kb_jitter jitter;
     kb_stream_counts counts;

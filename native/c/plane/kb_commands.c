@@ -98,9 +98,6 @@ static void add_track(kb_plane *plane, uint32_t handle, const kb_add_track *with
             peer->mid_id = with->mid_id;
         if (with->level_id)
             peer->level_id = with->level_id;
-        /* What could not be routed before may be now. */
-        for (uint8_t i = 0; i < peer->stream_count; i++)
-            peer->streams[i].track = 0;
     }
     reset_readings(track->readings, KB_TRACK_READINGS, handle);
     kb_reading_set(&track->readings[KB_TRACK_LEVEL], 0x7f);

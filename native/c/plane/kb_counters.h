@@ -39,6 +39,7 @@
     X(srtp_unauthenticated)                                                                                        \
     X(srtp_replayed)                                                                                               \
     X(srtp_streams_refused) /* over the SSRCs a peer may have */                                                   \
+    X(srtp_streams_stuck) /* libsrtp did not forget one: its search gets longer */                                 \
     X(rtp_unrouted)                                                                                                \
     X(rtp_wrong_payload_type)                                                                                      \
     X(rtp_second_stream) /* another SSRC on a track that is not silent */                                          \

@@ -64,6 +64,16 @@ int kb_peer_register(kb_plane *plane, kb_peer *peer)
                         index_of(peer));
 }
 
+/* The tuple in use that was heard last; -1 without any. */
+static int8_t latest_tuple(const kb_peer *peer)
+{
+    int latest = -1;
+    for (int tuple = 0; tuple < KB_PEER_TUPLES; tuple++)
+        if (peer->tuples[tuple].used && (latest < 0 || peer->tuples[tuple].heard_ns > peer->tuples[latest].heard_ns))
+            latest = tuple;
+    return (int8_t)latest;
+}
+
 static void drop_tuple(kb_plane *plane, kb_peer *peer, int tuple)
 {
     kb_index_remove(&plane->by_address, hash_address(plane, &peer->tuples[tuple].address),
@@ -72,7 +82,7 @@ static void drop_tuple(kb_plane *plane, kb_peer *peer, int tuple)
     if (peer->nominated == tuple)
         peer->nominated = -1;
     if (peer->validated == tuple)
-        peer->validated = -1;
+        peer->validated = latest_tuple(peer);
 }
 
 void kb_peer_unregister(kb_plane *plane, kb_peer *peer)
@@ -106,7 +116,7 @@ int kb_peer_validate(kb_plane *plane, kb_peer *peer, const kb_address *address, 
     if (owner && owner != peer) {
         /* A port that a NAT gave away is silent. One that is not belongs to its owner, whoever signs with another
          * password from there: the sender of a UDP packet can write any address into it. */
-        if (now_ns - owner->tuples[tuple].heard_ns < plane->config.peer_stalled_ns) {
+        if (now_ns - owner->tuples[tuple].heard_ns < plane->config.peer_lost_ns) {
             KB_COUNT(plane, stun_conflicts);
             return -1;
         }

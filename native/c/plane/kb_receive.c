@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include "kb_state.h"
 
+#include <arpa/inet.h>
+
 #define STREAM_EXPIRY_NS 30000000000
 /* Longer than any jitter between two packets of one stream, shorter than a restart that a listener would hear. */
 #define STREAM_TAKEOVER_NS 200000000
@@ -51,7 +53,8 @@ kb_rx_stream *kb_receive_stream(kb_plane *plane, kb_peer *peer, uint32_t ssrc, i
         } else {
             /* libsrtp forgets it too. Its replay window goes with it, which is why only need drives one out. */
             stream = oldest_stream(peer);
-            plane->config.srtp.remove_stream(peer->receive, stream->ssrc);
+            if (plane->config.srtp.remove_stream(peer->receive, htonl(stream->ssrc)))
+                KB_COUNT(plane, srtp_streams_stuck);
         }
         *stream = (kb_rx_stream){.ssrc = ssrc};
         kb_reading_set(&peer->readings[KB_PEER_STREAMS_USED], peer->stream_count);
