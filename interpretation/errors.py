@@ -96,6 +96,15 @@ class BoothNotJoinedError(InterpretationError):
         super().__init__("Join a booth first.")
 
 
+class FloorFullError(InterpretationError):
+    """As many speak as can be mixed."""
+
+    code = "floor.full"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"{most} speakers have the floor: somebody must release it first.")
+
+
 class FloorNotHeldError(InterpretationError):
     """The participant does not have the floor."""
 

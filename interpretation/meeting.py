@@ -33,6 +33,7 @@ from kabina.interpretation.errors import (
     BoothUnknownError,
     ChannelHeldError,
     ChannelUnknownError,
+    FloorFullError,
     FloorNotHeldError,
     MisuseError,
     NotAllowedError,
@@ -65,6 +66,7 @@ from kabina.interpretation.state import MeetingState, Participant
 from kabina.interpretation.tables import DeskEvent, DeskState
 from kabina.interpretation.view import MeetingView
 
+MAX_SPEAKERS: Final = 32  # at once; more is a hall, and the mixer's rows have an end
 MAY_SPEAK: Final = frozenset({Role.SPEAKER, Role.OPERATOR})
 
 
@@ -185,6 +187,9 @@ class Meeting:
         if person.role not in MAY_SPEAK:
             raise NotAllowedError("Only speakers and operators take the floor.")
         require_tag(command.language)
+        speakers = self._state.floor.turns
+        if person.id not in speakers and len(speakers) >= MAX_SPEAKERS:
+            raise FloorFullError(MAX_SPEAKERS)
         if self._state.floor.take(person.id, command.language, now=now):
             self._events.append(FloorTaken(person.id, command.language))
 

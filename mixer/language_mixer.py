@@ -72,11 +72,11 @@ class LanguageMixer:
             )
             for row in rows
         )
-        if plans:
-            self._rows[meeting] = plans
-        else:
-            self._rows.pop(meeting, None)
-        self.engine.apply([plan for plans in self._rows.values() for plan in plans])
+        others = {name: rows for name, rows in self._rows.items() if name != meeting}
+        everything = {**others, meeting: plans} if plans else others
+        # Kept only when the engine took it: one meeting's refused rows must not stop the others.
+        self.engine.apply([plan for rows in everything.values() for plan in rows])
+        self._rows = everything
 
     def source_readings(self, source: int) -> SourceReadings:
         return self.engine.source_readings(source)

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-# A client is removed at most 10 s after its last authenticated datagram: libwebrtc checks every
-# ~2.5 s, aioice every 5. The rest of the 10 s is for the plane's timer and the close.
-SILENCE: Final = native.Silence(peer_stalled_ms=5000, peer_lost_ms=9500)
+# A client is removed at most 10 s after its last authenticated datagram, and shown as stalled when
+# it has missed a check: libwebrtc checks every ~2.5 s, aioice and Firefox every 4 to 6.
+SILENCE: Final = native.Silence(peer_stalled_ms=7500, peer_lost_ms=9500)
 
 
 FULL: Final = "this server has no room for another participant"
@@ -40,6 +40,7 @@ class ForwardingUnit:
         self.public_ip = public_ip
         self.dtls_refused = 0
         self._peers: dict[int, Peer] = {}
+        self._publishers: dict[int, Peer] = {}  # by the handle of their track
         self._numbers = count(1)
         self._certificate = seam.Certificate.generateCertificate()
         # Parsing an offer within all caps takes up to 21 ms (testing.md §4): off the loop, in one
@@ -132,6 +133,7 @@ class ForwardingUnit:
             slots=tuple(slots),
         )
         self._peers[handle] = peer
+        self._publishers.update({track.handle: peer for track in tracks})
         return peer
 
     def _add_track(self, peer: int, answered: AnswerSection) -> int:
@@ -161,6 +163,8 @@ class ForwardingUnit:
 
     def _forget(self, peer: Peer) -> None:
         self._peers.pop(peer.handle, None)
+        for track in peer.tracks:
+            self._publishers.pop(track.handle, None)
 
     def _drain(self) -> None:
         for event in self.plane.poll():
@@ -177,6 +181,15 @@ class ForwardingUnit:
                     self._tell(handle, PeerEvent.CAME_BACK)
                 case native.PeerLost(handle):
                     self._tell(handle, PeerEvent.LOST)
+                case native.TrackStarted(track) | native.TrackResumed(track):
+                    self._tell_flow(track, flows=True)
+                case native.TrackStalled(track):
+                    self._tell_flow(track, flows=False)
+
+    def _tell_flow(self, track: int, *, flows: bool) -> None:
+        peer = self._publishers.get(track)
+        if peer is not None:
+            peer.track_flowed(track, flows=flows)
 
     def _tell(self, handle: int, event: PeerEvent) -> None:
         peer = self._peers.get(handle)

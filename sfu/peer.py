@@ -29,6 +29,9 @@ class PeerListener(Protocol):
 
     def peer_state_changed(self, peer: Peer, event: PeerEvent) -> None: ...
 
+    def track_flow_changed(self, peer: Peer, track: PublishedTrack, *, flows: bool) -> None:
+        """Packets of a track began to come, or none came for 300 ms."""
+
 
 @dataclass(frozen=True, slots=True)
 class Slot:
@@ -103,6 +106,12 @@ class Peer:
             _log.info("peer closed", extra={"peer": self.number, "reason": event.value})
             self._closing = asyncio.get_running_loop().create_task(self._release())
         self._listener.peer_state_changed(self, event)
+
+    def track_flowed(self, handle: int, *, flows: bool) -> None:
+        """What the plane saw of one of this peer's tracks."""
+        for track in self.tracks:
+            if track.handle == handle:
+                self._listener.track_flow_changed(self, track, flows=flows)
 
     def dtls_received(self, datagram: bytes) -> bool:
         return self._dtls.receive(datagram)

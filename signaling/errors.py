@@ -20,6 +20,7 @@ STATUS: Final[dict[str, int]] = {
     "booth.unknown": 404,
     "booth.full": 409,
     "booth.not_joined": 409,
+    "floor.full": 409,
     "floor.not_held": 409,
     "sdp.malformed": 400,
     "sdp.too_large": 413,

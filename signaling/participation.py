@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from kabina.interpretation.commands import AudioBack, AudioLost, Listen
 from kabina.interpretation.ids import ChannelId
@@ -17,12 +18,16 @@ if TYPE_CHECKING:
 
     from kabina.sfu.forwarding_unit import ForwardingUnit
     from kabina.sfu.negotiation import Permissions
-    from kabina.sfu.peer import Peer
+    from kabina.sfu.peer import Peer, PublishedTrack
     from kabina.signaling.messages import Tile
     from kabina.signaling.room import Room
     from kabina.signaling.tokens import Grant
 
 _log = logging.getLogger(__name__)
+
+
+# With the 300 ms after which the plane calls a track stalled: 5 s (testing.md §2).
+VOICE_PATIENCE_S: Final = 4.7
 
 
 class MediaListener(Protocol):
@@ -45,6 +50,8 @@ class Participation:
         self._peer: Peer | None = None
         self._tiles: dict[Visual, Tile] = {}
         self._left = False
+        self._voice_flows = False
+        self._is_voice_lost = False
 
     async def offer(self, sdp: str, permissions: Permissions, listen: str | None) -> str:
         """Starts or replaces the media session; returns the answer. CodedError if refused."""
@@ -90,16 +97,40 @@ class Participation:
     def peer_state_changed(self, peer: Peer, event: PeerEvent) -> None:
         if peer is not self._peer:
             return
-        if event is PeerEvent.WENT_SILENT:
-            # A voice that does not arrive must not keep the floor lowered (testing.md §2: ≤ 5 s).
-            self.room.execute(AudioLost(self.participant))
-        elif event is PeerEvent.CAME_BACK:
-            self.room.execute(AudioBack(self.participant))
-        elif peer.state is PeerState.CLOSED:
+        if peer.state is PeerState.CLOSED:
             self._peer = None
             if not self._left:
                 self.room.audio_lost(self.participant)
         self._listener.media_changed(peer.state)
+
+    def track_flow_changed(self, peer: Peer, track: PublishedTrack, *, flows: bool) -> None:
+        if peer is not self._peer or track not in self._voices(peer):
+            return
+        self._voice_flows = flows
+        if not flows:
+            self.expect_voice()
+        elif self._is_voice_lost:
+            self._is_voice_lost = False
+            self.room.execute(AudioBack(self.participant))
+            self._listener.media_changed(peer.state)
+
+    def expect_voice(self) -> None:
+        """They are on air, or their voice has stopped: it must come soon or they are taken off."""
+        if not self._voice_flows:
+            loop = asyncio.get_running_loop()
+            loop.call_later(VOICE_PATIENCE_S, self._miss_voice, self._peer)
+
+    def _miss_voice(self, peer: Peer | None) -> None:
+        # A voice that does not arrive must not keep the floor lowered, nor the channel from others.
+        gone = self._voice_flows or self._left or peer is not self._peer
+        if not gone and self.room.is_on_air(self.participant):
+            self._is_voice_lost = True
+            self.room.execute(AudioLost(self.participant))
+            self._listener.media_changed(PeerState.STALLED)
+
+    @staticmethod
+    def _voices(peer: Peer) -> tuple[PublishedTrack, ...]:
+        return peer.tracks[:1]
 
     async def _end_media(self) -> None:
         peer, self._peer = self._peer, None

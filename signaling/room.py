@@ -133,6 +133,13 @@ class Room:
         self.execute(Listen(participant, None))
         self.unbind_audio(participant)
 
+    def is_on_air(self, participant: ParticipantId) -> bool:
+        """Whether anybody would hear them: they have the floor or a channel."""
+        plan = self.meeting.plan()
+        return participant in plan.floor or any(
+            participant in channel.interpreters for channel in plan.channels
+        )
+
     def track_of(self, channel: str) -> int:
         """The injected track that carries `channel`; it must exist."""
         return self._tracks[ChannelId(channel)]

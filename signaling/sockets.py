@@ -219,6 +219,8 @@ class PageSession:
         command = _command_of(message, participation.participant)
         if command is not None:
             participation.room.execute(command)
+            if isinstance(command, TakeFloor | TakeChannel):
+                participation.expect_voice()
             return messages.Done(re=message.id)
         match message:
             case messages.OfferMessage(sdp=sdp, listen=listen):

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import logging
 import secrets
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
@@ -70,7 +71,8 @@ class HttpSessions:
             # The right to the channel comes first: who may not publish learns that, not how their
             # SDP is.
             if on_air is not None:
-                _go_on_air(participation, grant, on_air)
+                _go_on_air(participation, on_air)
+                session.on_air = on_air
             answer = await participation.offer(sdp, permissions, listen)
         except BaseException:
             await self._node.leave(participation)
@@ -126,12 +128,17 @@ class _HttpSession:
         self.id = secrets.token_urlsafe(12)
         self.participation: Participation | None = None
         self.grant: Grant | None = None
+        self.on_air = ""  # the channel it publishes to
         self._sessions = sessions
         self._ending: asyncio.Task[None] | None = None
 
     def media_changed(self, state: PeerState) -> None:
         if state is PeerState.CLOSED and self._ending is None:
             self._ending = asyncio.get_running_loop().create_task(self._sessions.end(self))
+        elif state is PeerState.CONNECTED and self.on_air and self.participation is not None:
+            # Taken off the air while nothing came, it goes on where it was if nobody took over.
+            with suppress(CodedError):
+                _go_on_air(self.participation, self.on_air)
 
 
 def bearer_token(request: web.Request) -> str:
@@ -159,12 +166,12 @@ async def _read_sdp(request: web.Request) -> str:
         raise CodedError("sdp.malformed", "The offer is not UTF-8.") from None
 
 
-def _go_on_air(participation: Participation, grant: Grant, channel: str) -> None:
+def _go_on_air(participation: Participation, channel: str) -> None:
     """Floor for speakers, the booth's channel for interpreters; CodedError if refused."""
     room, who = participation.room, participation.participant
     if channel == FLOOR:
         room.execute(TakeFloor(who, room.meeting.floor_language))
-    elif grant.role is not Role.INTERPRETER:
+    elif participation.grant.role is not Role.INTERPRETER:
         raise CodedError("token.forbidden", "Only interpreters publish to a language channel.")
     else:
         room.execute(JoinBooth(who, BoothId(channel)))

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from kabina_sim.light_client import LightListener
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
@@ -69,11 +67,10 @@ async def test_a_client_that_vanishes_is_gone_within_ten_seconds(meeting: Meetin
 async def test_an_interpreter_who_vanishes_gives_the_channel_back_within_six_seconds(
     meeting: Meeting,
 ):
-    token = meeting.server.token("m", "interpreter", "fr")
-    interpreter = LightListener(meeting.http, meeting.url("/whip/m/fr"), token)
-    await interpreter.start()
+    interpreter = await meeting.publish("fr", 880.0)
+    await asyncio.sleep(0.5)
     assert (await meeting.view())["channels"][1]["state"] == "interpreted"
-    interpreter.close()
+    interpreter.vanish()
     loop = asyncio.get_running_loop()
     started = loop.time()
     async with asyncio.timeout(12):

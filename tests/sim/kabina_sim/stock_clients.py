@@ -95,6 +95,13 @@ class HttpPeer:
     async def close(self) -> None:
         await self.pc.close()
 
+    def vanish(self) -> None:
+        """Like a pulled cable: no more datagrams, and nobody is told."""
+        for transceiver in self.pc.getTransceivers():
+            ice = transceiver.sender.transport.transport
+            for protocol in ice._connection._protocols:
+                protocol.transport.abort()
+
 
 class Publisher(HttpPeer):
     async def start(self, track: AudioStreamTrack) -> Publisher:

@@ -1,7 +1,12 @@
 import pytest
 
 from kabina.interpretation.commands import LeaveMeeting, ReleaseFloor, TakeFloor
-from kabina.interpretation.errors import FloorNotHeldError, LanguageTagError, NotAllowedError
+from kabina.interpretation.errors import (
+    FloorFullError,
+    FloorNotHeldError,
+    LanguageTagError,
+    NotAllowedError,
+)
 from kabina.interpretation.events import (
     Cause,
     ChannelStateChanged,
@@ -104,3 +109,12 @@ def test_a_speaker_who_leaves_gives_the_floor_back(room):
     a = room.speaker("a", "en")
     assert FloorReleased(a, Cause.LEFT) in room.tell(LeaveMeeting(a))
     assert room.meeting.plan().floor == ()
+
+
+def test_the_floor_has_room_for_32_speakers_and_a_place_is_free_when_one_leaves(room):
+    speakers = [room.speaker(f"p-{number}", "en") for number in range(32)]
+    late = room.enter("late", Role.SPEAKER)
+    with pytest.raises(FloorFullError):
+        room.tell(TakeFloor(late, "en"))
+    room.tell(TakeFloor(speakers[0], "fr"), ReleaseFloor(speakers[1]), TakeFloor(late, "en"))
+    assert "late" in room.meeting.plan().floor
