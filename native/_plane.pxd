@@ -79,6 +79,10 @@ cdef extern from "kb_srtp_table.h" nogil:
     void *kb_srtp_context(const kb_srtp_table *table, kb_srtp_profile profile, const uint8_t *key,
                           bint outbound)
 
+cdef extern from "<stdlib.h>" nogil:
+    void *calloc(size_t count, size_t size)
+    void free(void *at)
+
 cdef extern from "kb_plane.h" nogil:
     enum:
         KB_UFRAG_BYTES
@@ -88,6 +92,15 @@ cdef extern from "kb_plane.h" nogil:
         KB_DATAGRAM_BYTES
         KB_MID_BYTES
         KB_CNAME_BYTES
+        KB_LAYERS
+        KB_CODEC_COUNT
+        KB_EXT_COUNT
+        KB_LAYER_READINGS
+        KB_TRACK_LAYERS
+    ctypedef struct kb_video_layer:
+        pass
+    ctypedef struct kb_video_slot:
+        pass
     ctypedef struct kb_plane:
         pass
     ctypedef struct kb_plane_config:
@@ -111,6 +124,8 @@ cdef extern from "kb_plane.h" nogil:
         KB_ADD_SLOT
         KB_SET_SLOT_SOURCE
         KB_REMOVE_SLOT
+        KB_LIMIT_SLOT
+        KB_RESTART_ICE
     ctypedef struct kb_add_peer:
         uint32_t rtcp_ssrc
         uint16_t ufrag_bytes
@@ -121,30 +136,52 @@ cdef extern from "kb_plane.h" nogil:
         void *receive
         void *transmit
         uint8_t tag_bytes
+    ctypedef struct kb_payload_type:
+        uint8_t number
+        uint8_t codec
+        uint8_t rtx
     ctypedef struct kb_add_track:
         uint32_t peer
         uint32_t clock_rate
         uint32_t *ssrcs
+        uint32_t *rtx_ssrcs
+        kb_video_layer *video
+        kb_payload_type *payload_types
         uint8_t ssrc_count
         uint8_t payload_type_count
-        uint8_t *payload_types
-        uint8_t mid_id
-        uint8_t level_id
+        uint8_t kind
+        uint8_t layers
+        uint8_t rid_count
         uint8_t mid_bytes
+        uint8_t *rid_bytes
+        uint8_t *ids
         uint8_t *mid
+        uint8_t (*rids)[16]
+        bint nack
+        bint pli
+        bint transport_cc
+        bint remb
     ctypedef struct kb_add_slot:
         uint32_t peer
         uint32_t ssrc
+        uint32_t rtx_ssrc
         uint32_t clock_rate
         uint32_t first_timestamp
         uint16_t first_sequence
-        uint8_t payload_type
-        uint8_t mid_id
-        uint8_t level_id
+        uint16_t first_rtx_sequence
+        kb_video_slot *video
+        kb_payload_type *payload_types
+        uint8_t payload_type_count
+        uint8_t kind
         uint8_t mid_bytes
         uint8_t cname_bytes
+        uint8_t *ids
         uint8_t *mid
         char *cname
+        bint nack
+    ctypedef struct kb_limit_slot:
+        uint8_t layer
+        bint paused
     ctypedef struct kb_command:
         uint32_t kind
         uint32_t handle
@@ -152,6 +189,8 @@ cdef extern from "kb_plane.h" nogil:
         kb_set_keys set_keys "with.set_keys"
         kb_add_track add_track "with.add_track"
         kb_add_slot add_slot "with.add_slot"
+        kb_limit_slot limit_slot "with.limit_slot"
+        kb_add_peer restart "with.restart"
         uint32_t number "with.number"
         uint32_t datagram_bytes "with.datagram.bytes"
         uint8_t *datagram_data "with.datagram.data"
@@ -195,6 +234,7 @@ cdef extern from "kb_remap.h" nogil:
         uint32_t timestamp
         uint16_t sequence
         bint nominal
+        bint aligned
         int64_t at_ns
     ctypedef struct kb_remap_out:
         uint32_t timestamp
@@ -217,17 +257,38 @@ cdef extern from "kb_rtp.h" nogil:
         uint8_t payload_type
         bint marker
         bint padded
+    enum: KB_EXT_MID
+    enum: KB_EXT_LEVEL
+    ctypedef struct kb_extension_ids:
+        uint8_t *kind
     ctypedef struct kb_rtp_extensions:
-        const uint8_t *mid
-        uint8_t mid_bytes
-        uint8_t level
-        bint has_level
+        uint16_t mask
+        uint16_t *at
+        uint8_t *bytes
     int kb_rtp_parse(const uint8_t *data, size_t size, kb_rtp *out)
     int kb_rtp_payload_bytes(const uint8_t *data, size_t size, const kb_rtp *rtp)
-    int kb_rtp_extensions_parse(const uint8_t *data, const kb_rtp *rtp, uint8_t mid_id,
-                                uint8_t level_id, kb_rtp_extensions *out)
+    int kb_rtp_extensions_parse(const uint8_t *data, const kb_rtp *rtp,
+                                const kb_extension_ids *ids, kb_rtp_extensions *out)
     int kb_fuzz_demux(const uint8_t *data, size_t size)
     int kb_fuzz_rtp(const uint8_t *data, size_t size)
+
+cdef extern from "kb_codec.h" nogil:
+    ctypedef int kb_codec
+    ctypedef struct kb_frame_info:
+        bint key
+        bint long_picture
+        uint8_t picture_at
+        uint8_t tl0_at
+        uint16_t picture
+        uint8_t tl0
+    void kb_codec_read(int codec, const uint8_t *payload, size_t size, kb_frame_info *out)
+    int kb_fuzz_codec(const uint8_t *data, size_t size)
+
+cdef extern from "kb_loss.h" nogil:
+    ctypedef struct kb_loss:
+        bint gave_up
+    bint kb_loss_receive(kb_loss *loss, uint16_t sequence, bint key)
+    size_t kb_loss_due(kb_loss *loss, int64_t now_ns, int64_t rtt_ns, uint16_t *out, size_t room)
 
 cdef extern from "kb_rtcp.h" nogil:
     ctypedef struct kb_rtcp_block:

@@ -20,14 +20,24 @@ def new_bus():
     return PyCapsule_New(bus, KB_BUS_CAPSULE, _free_bus)
 
 
+cdef void _fill_types(kb_payload_type *out, list payload_types) except *:
+    for i in range(len(payload_types)):
+        number, codec, rtx = payload_types[i]
+        out[i].number = number
+        out[i].codec = codec
+        out[i].rtx = rtx
+
+
 cdef class PlaneCore:
-    """Owns the plane and every SRTP context given to it. One caller at a time (plane.py holds a lock)."""
+    """Owns the plane and every SRTP context given to it. One caller at a time: plane.py locks."""
 
     cdef kb_plane *_plane
     cdef kb_plane_config _config
     cdef object _bus
     cdef object _contexts   # peer handle -> (receive, transmit), addresses as integers
     cdef object _retired    # [(command number, receive, transmit)], in order
+    cdef object _memory     # (kind, handle) -> what the plane uses for its video, an address
+    cdef object _unused     # [(command number, memory)], in order
 
     def __cinit__(self, int fd, object bus, uintptr_t srtp, uintptr_t crypto, *,
                   uint32_t max_peers, uint32_t max_tracks, uint32_t max_slots,
@@ -36,6 +46,8 @@ cdef class PlaneCore:
         cdef const char *missing = NULL
         self._contexts = {}
         self._retired = []
+        self._memory = {}
+        self._unused = []
         self._bus = bus
         if kb_crypto_resolve(&self._config.crypto, <void *>crypto, &missing) or \
                 kb_srtp_resolve(&self._config.srtp, <void *>srtp, &missing):
@@ -62,6 +74,10 @@ cdef class PlaneCore:
             self._destroy(receive, transmit)
         for _, receive, transmit in self._retired:
             self._destroy(receive, transmit)
+        for memory in self._memory.values():
+            free(<void *><uintptr_t>memory)
+        for _, memory in self._unused:
+            free(<void *><uintptr_t>memory)
 
     cdef void _destroy(self, uintptr_t receive, uintptr_t transmit) noexcept:
         # libsrtp wipes the keys before it frees them.
@@ -159,46 +175,108 @@ cdef class PlaneCore:
         while self._retired and self._retired[0][0] <= applied:
             _, receive, transmit = self._retired.pop(0)
             self._destroy(receive, transmit)
+        while self._unused and self._unused[0][0] <= applied:
+            free(<void *><uintptr_t>self._unused.pop(0)[1])
 
-    def add_track(self, uint32_t handle, uint32_t peer, uint32_t clock_rate, bytes mid,
-                  uint8_t mid_id, uint8_t level_id, list ssrcs, list payload_types):
+    cdef void *_allocate(self, object key, size_t count, size_t size) except NULL:
+        # Zeroed pages cost nothing until packets touch them.
+        cdef void *memory = calloc(count, size)
+        if memory == NULL:
+            raise MemoryError
+        self._memory[key] = <uintptr_t>memory
+        return memory
+
+    def release(self, str kind, uint32_t handle, uint64_t number):
+        """Frees what a track or slot used, once the command with this number is applied."""
+        memory = self._memory.pop((kind, handle), None)
+        if memory is not None:
+            self._unused.append((number, memory))
+
+    def restart_ice(self, uint32_t handle, bytes ufrag, bytes password):
+        cdef kb_command command
+        memset(&command, 0, sizeof(command))
+        command.kind = KB_RESTART_ICE
+        command.handle = handle
+        command.restart.ufrag_bytes = <uint16_t>len(ufrag)
+        command.restart.password_bytes = <uint16_t>len(password)
+        memcpy(command.restart.ufrag, <const char *>ufrag, len(ufrag))
+        memcpy(command.restart.password, <const char *>password, len(password))
+        self._order(&command)
+
+    def add_track(self, uint32_t handle, uint32_t peer, *, int kind, uint32_t clock_rate,
+                  bytes mid, list payload_types, bytes ids, list ssrcs, list rtx_ssrcs, list rids,
+                  bint nack, bint pli, bint transport_cc, bint remb):
+        """`payload_types` are (number, codec, rtx); `ids` has one byte per kind of extension."""
         cdef kb_command command
         memset(&command, 0, sizeof(command))
         command.kind = KB_ADD_TRACK
         command.handle = handle
         command.add_track.peer = peer
+        command.add_track.kind = <uint8_t>kind
         command.add_track.clock_rate = clock_rate
-        command.add_track.mid_id = mid_id
-        command.add_track.level_id = level_id
         command.add_track.mid_bytes = <uint8_t>len(mid)
         memcpy(command.add_track.mid, <const char *>mid, len(mid))
+        memcpy(command.add_track.ids, <const char *>ids, len(ids))
         command.add_track.ssrc_count = <uint8_t>len(ssrcs)
         for i in range(len(ssrcs)):
             command.add_track.ssrcs[i] = ssrcs[i]
+            command.add_track.rtx_ssrcs[i] = rtx_ssrcs[i]
+        _fill_types(command.add_track.payload_types, payload_types)
         command.add_track.payload_type_count = <uint8_t>len(payload_types)
-        for i in range(len(payload_types)):
-            command.add_track.payload_types[i] = payload_types[i]
+        command.add_track.rid_count = <uint8_t>len(rids)
+        for i in range(len(rids)):
+            command.add_track.rid_bytes[i] = <uint8_t>len(rids[i])
+            memcpy(command.add_track.rids[i], <const char *>rids[i], len(rids[i]))
+        layers = 1
+        if kind:
+            layers = len(rids) or min(max(len(ssrcs), 1), KB_LAYERS)
+            command.add_track.video = <kb_video_layer *>self._allocate(
+                ("track", handle), layers, sizeof(kb_video_layer)
+            )
+        command.add_track.layers = <uint8_t>layers
+        command.add_track.nack = nack
+        command.add_track.pli = pli
+        command.add_track.transport_cc = transport_cc
+        command.add_track.remb = remb
         self._order(&command)
 
-    def add_slot(self, uint32_t handle, uint32_t peer, uint32_t ssrc, uint32_t clock_rate,
-                 uint8_t payload_type, bytes mid, uint8_t mid_id, uint8_t level_id, bytes cname,
-                 uint16_t first_sequence, uint32_t first_timestamp):
+    def add_slot(self, uint32_t handle, uint32_t peer, *, int kind, uint32_t ssrc,
+                 uint32_t rtx_ssrc, uint32_t clock_rate, list payload_types, bytes mid, bytes ids,
+                 bytes cname, bint nack, uint16_t first_sequence, uint16_t first_rtx_sequence,
+                 uint32_t first_timestamp):
+        """`payload_types` are (number, codec, rtx); `ids` has one byte per kind of extension."""
         cdef kb_command command
         memset(&command, 0, sizeof(command))
         command.kind = KB_ADD_SLOT
         command.handle = handle
         command.add_slot.peer = peer
+        command.add_slot.kind = <uint8_t>kind
         command.add_slot.ssrc = ssrc
+        command.add_slot.rtx_ssrc = rtx_ssrc
         command.add_slot.clock_rate = clock_rate
-        command.add_slot.payload_type = payload_type
-        command.add_slot.mid_id = mid_id
-        command.add_slot.level_id = level_id
+        _fill_types(command.add_slot.payload_types, payload_types)
+        command.add_slot.payload_type_count = <uint8_t>len(payload_types)
         command.add_slot.mid_bytes = <uint8_t>len(mid)
         memcpy(command.add_slot.mid, <const char *>mid, len(mid))
+        memcpy(command.add_slot.ids, <const char *>ids, len(ids))
         command.add_slot.cname_bytes = <uint8_t>len(cname)
         memcpy(command.add_slot.cname, <const char *>cname, len(cname))
+        command.add_slot.nack = nack
         command.add_slot.first_sequence = first_sequence
+        command.add_slot.first_rtx_sequence = first_rtx_sequence
         command.add_slot.first_timestamp = first_timestamp
+        if kind:
+            command.add_slot.video = <kb_video_slot *>self._allocate(
+                ("slot", handle), 1, sizeof(kb_video_slot)
+            )
+        self._order(&command)
+
+    def limit_slot(self, uint32_t handle, uint8_t layer, bint paused):
+        cdef kb_command command
+        command.kind = KB_LIMIT_SLOT
+        command.handle = handle
+        command.limit_slot.layer = layer
+        command.limit_slot.paused = paused
         self._order(&command)
 
     cdef uint64_t _order_number(self, uint32_t kind, uint32_t handle, uint32_t number) except 0:
@@ -277,6 +355,11 @@ LIMITS = {
     "track_ssrcs": KB_TRACK_SSRCS,
     "track_payload_types": KB_TRACK_PAYLOAD_TYPES,
     "datagram_bytes": KB_DATAGRAM_BYTES,
+    "layers": KB_LAYERS,
+    "codecs": KB_CODEC_COUNT,
+    "extensions": KB_EXT_COUNT,
+    "layer_readings": KB_LAYER_READINGS,
+    "track_layers": KB_TRACK_LAYERS,
 }
 
 
@@ -357,10 +440,32 @@ cdef class Remap:
         packet.sequence = sequence
         packet.timestamp = timestamp
         packet.nominal = nominal
+        packet.aligned = False
         packet.at_ns = at_ns
         if kb_remap_next(&self._remap, &packet, &out) != 0:
             return None
         return out.sequence, out.timestamp, bool(out.rebased)
+
+
+cdef class Loss:
+    """kb_loss, for tests."""
+
+    cdef kb_loss _loss
+
+    def __cinit__(self):
+        memset(&self._loss, 0, sizeof(self._loss))
+
+    def receive(self, uint16_t sequence, *, bint key=False):
+        """False for a duplicate."""
+        return bool(kb_loss_receive(&self._loss, sequence, key))
+
+    def due(self, int64_t now_ns, int64_t rtt_ns=0):
+        """(sequence numbers to ask for now, whether something was given up since the last call)."""
+        cdef uint16_t[1000] out
+        cdef size_t count = kb_loss_due(&self._loss, now_ns, rtt_ns, out, 1000)
+        gave_up = bool(self._loss.gave_up)
+        self._loss.gave_up = False
+        return [out[i] for i in range(count)], gave_up
 
 
 cdef class Reception:
@@ -382,7 +487,7 @@ cdef class Reception:
 
 
 def bare_send_ns(list ports, size_t wire_bytes, int datagrams):
-    """CPU ns per datagram when the kernel gets batches of unchanged bytes, loopback ports in turn."""
+    """CPU ns per datagram when the kernel gets batches of unchanged bytes, to ports in turn."""
     cdef kb_address to
     cdef timespec begin, end
     cdef int i, _
@@ -424,7 +529,17 @@ def fuzz(str parser, bytes data):
         return kb_fuzz_rtp(at, len(data))
     if parser == "rtcp":
         return kb_fuzz_rtcp(at, len(data))
+    if parser == "codec":
+        return kb_fuzz_codec(at, len(data))
     raise ValueError(parser)
+
+
+def read_frame(int codec, bytes payload):
+    """(opens a key frame, picture id, TL0PICIDX); what is absent is None."""
+    cdef kb_frame_info info
+    kb_codec_read(codec, <const uint8_t *><const char *>payload, len(payload), &info)
+    return (bool(info.key), info.picture if info.picture_at else None,
+            info.tl0 if info.tl0_at else None)
 
 
 def check_rtcp(bytes data):
@@ -433,18 +548,27 @@ def check_rtcp(bytes data):
 
 
 def parse_rtp(bytes data, uint8_t mid_id=0, uint8_t level_id=0):
-    """(payload type, marker, sequence, timestamp, ssrc, payload, mid, level), or None when malformed."""
+    """(payload type, marker, sequence, timestamp, ssrc, payload, mid, level); None if malformed."""
     cdef const uint8_t *at = <const uint8_t *><const char *>data
     cdef kb_rtp rtp
     cdef kb_rtp_extensions found
+    cdef kb_extension_ids ids
     if kb_rtp_parse(at, len(data), &rtp) != 0:
         return None
     cdef int bytes_ = kb_rtp_payload_bytes(at, len(data), &rtp)
     if bytes_ < 0:
         return None
-    kb_rtp_extensions_parse(at, &rtp, mid_id, level_id, &found)
-    mid = (<char *>found.mid)[:found.mid_bytes] if found.mid != NULL else None
-    level = found.level if found.has_level else None
+    memset(&ids, 0, sizeof(ids))
+    ids.kind[mid_id] = KB_EXT_MID + 1
+    ids.kind[level_id] = KB_EXT_LEVEL + 1
+    ids.kind[0] = 0
+    kb_rtp_extensions_parse(at, &rtp, &ids, &found)
+    mid = level = None
+    if found.mask & 1 << KB_EXT_MID:
+        begin = found.at[KB_EXT_MID]
+        mid = data[begin:begin + found.bytes[KB_EXT_MID]]
+    if found.mask & 1 << KB_EXT_LEVEL:
+        level = data[found.at[KB_EXT_LEVEL]]
     payload = data[rtp.header_bytes:rtp.header_bytes + bytes_]
     return (rtp.payload_type, bool(rtp.marker), rtp.sequence, rtp.timestamp, rtp.ssrc, payload, mid,
             level)

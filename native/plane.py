@@ -16,8 +16,14 @@ from typing import TYPE_CHECKING, Final
 from kabina.native import _plane
 from kabina.native.libraries import load_crypto, load_srtp
 from kabina.native.plane_types import (
+    ANY_LAYER,
     DtlsReceived,
+    Extension,
+    Kind,
+    LayerReadings,
+    MediaCodec,
     Nominated,
+    PayloadType,
     PeerLost,
     PeerReadings,
     PeerResumed,
@@ -38,11 +44,17 @@ from kabina.native.plane_types import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 __all__ = [
+    "ANY_LAYER",
     "DtlsReceived",
+    "Extension",
+    "Kind",
+    "LayerReadings",
+    "MediaCodec",
     "Nominated",
+    "PayloadType",
     "PeerLost",
     "PeerReadings",
     "PeerResumed",
@@ -88,7 +100,16 @@ class _Peer:
     tracks: set[int] = field(default_factory=set)
     slots: set[int] = field(default_factory=set)
     used_ssrcs: set[int] = field(default_factory=set)
-    ufrag: str = ""
+    ufrags: list[str] = field(default_factory=list)
+    extensions: dict[int, Extension] = field(default_factory=dict)  # of its tracks, by id
+
+
+@dataclass(slots=True)
+class _Stream:
+    peer: int  # 0 = injected
+    clock_rate: int
+    kind: Kind
+    layers: int = 1
 
 
 class _Handles:
@@ -125,6 +146,24 @@ def _encoded(value: str, limit: str, what: str, *, least: int = 0) -> bytes:
         most = _plane.LIMITS[limit]
         raise PlaneSetupError(f"{what} has {len(encoded)} bytes, not {least} … {most}")
     return encoded
+
+
+def _types(payload_types: Sequence[PayloadType]) -> list[tuple[int, int, int]]:
+    for payload_type in payload_types:
+        _checked(payload_type.number, 0, 127, "payload_type")
+        _checked(payload_type.rtx, 0, 127, "the rtx payload_type")
+    return [(each.number, int(each.codec), each.rtx) for each in payload_types]
+
+
+def _ids(extensions: Mapping[Extension, int]) -> bytes:
+    """One byte per kind; id 15 ends a list in the one-byte form (RFC 8285 §4.2)."""
+    ids = bytearray(_plane.LIMITS["extensions"])
+    for kind, number in extensions.items():
+        _checked(number, 0, 255, "the extension id")
+        if number == 15:
+            raise PlaneSetupError("extension id 15 is reserved")
+        ids[kind] = number
+    return bytes(ids)
 
 
 def _bind(host: str, port: int) -> socket.socket:
@@ -182,8 +221,8 @@ class Plane:
         self._submitted = 0
         self._peers: dict[int, _Peer] = {}
         self._ufrags: set[str] = set()
-        self._tracks: dict[int, tuple[int, int]] = {}  # handle → (peer or 0, clock rate)
-        self._slots: dict[int, tuple[int, int]] = {}  # handle → (peer, clock rate)
+        self._tracks: dict[int, _Stream] = {}
+        self._slots: dict[int, _Stream] = {}
         self._peer_handles = _Handles(max_peers)
         self._track_handles = _Handles(max_peers)
         self._slot_handles = _Handles(max_slots)
@@ -243,9 +282,27 @@ class Plane:
             handle = self._peer_handles.claim(self._core.applied())
             self._core.add_peer(handle, ufrag, password, secrets.randbits(32))
             self._submitted += 1
-            self._peers[handle] = _Peer(ufrag=local_ufrag)
+            self._peers[handle] = _Peer(ufrags=[local_ufrag])
             self._ufrags.add(local_ufrag)
         return handle
+
+    def restart_ice(self, peer: int, *, local_ufrag: str, local_password: str) -> None:
+        """Takes a second pair of credentials; a check that nominates with it ends the first.
+
+        Keys, tracks and slots stay. A restart before the last one was used replaces that one.
+        PlaneHandleError, PlaneSetupError.
+        """
+        ufrag = _encoded(local_ufrag, "ufrag_bytes", "the user fragment", least=4)
+        password = _encoded(local_password, "password_bytes", "the password", least=22)
+        with self._lock:
+            state = self._peer(peer)
+            if local_ufrag in self._ufrags:
+                raise PlaneSetupError("the user fragment is in use")
+            self._core.restart_ice(peer, ufrag, password)
+            self._submitted += 1
+            # Which of them are valid is the plane thread's to know: none returns in this life.
+            state.ufrags.append(local_ufrag)
+            self._ufrags.add(local_ufrag)
 
     def set_keys(self, peer: int, *, profile: SrtpProfile, transmit: bytes, receive: bytes) -> None:
         """Gives the peer its SRTP keys (key ‖ salt), once: a key used anew repeats nonces."""
@@ -276,12 +333,14 @@ class Plane:
                 return
             number = self._core.remove_peer(peer)
             self._submitted += 1
-            self._ufrags.discard(state.ufrag)
+            self._ufrags.difference_update(state.ufrags)
             for track in state.tracks:
                 del self._tracks[track]
+                self._core.release("track", track, number)
                 self._track_handles.retire(track, number)
             for slot in state.slots:
                 del self._slots[slot]
+                self._core.release("slot", slot, number)
                 self._slot_handles.retire(slot, number)
             self._peer_handles.retire(peer, number)
             self._core.reap()
@@ -292,53 +351,88 @@ class Plane:
         self,
         peer: int,
         *,
+        kind: Kind,
         clock_rate: int,
         mid: str,
-        mid_extension_id: int,
-        level_extension_id: int,
-        ssrcs: Sequence[int],
-        payload_types: Sequence[int],
+        payload_types: Sequence[PayloadType],
+        extensions: Mapping[Extension, int],
+        ssrcs: Sequence[int] = (),
+        rtx_ssrcs: Mapping[int, int] | None = None,
+        rids: Sequence[str] = (),
+        nack: bool = False,
+        pli: bool = False,
+        transport_cc: bool = False,
+        remb: bool = False,
     ) -> int:
         """A stream the peer may send: found by mid, then SSRC, then a payload type of its own.
 
-        Extension id 0 means not negotiated; no payload types means any.
+        `rids`, or without them several SSRCs of a video track, are its simulcast layers, lowest
+        first, at most three; `rtx_ssrcs` maps a media SSRC to that of its retransmissions. No
+        payload types means any. A video track takes 0.9 MB of memory per layer (512 packets and the
+        losses), touched only as packets come.
         """
         _checked(clock_rate, 1000, 192000, "clock_rate")
-        _checked(mid_extension_id, 0, 14, "mid_extension_id")
-        _checked(level_extension_id, 0, 14, "level_extension_id")
         _checked(len(ssrcs), 0, _plane.LIMITS["track_ssrcs"], "the number of SSRCs")
         _checked(len(payload_types), 0, _plane.LIMITS["track_payload_types"], "the number of types")
-        for ssrc in ssrcs:
+        _checked(len(rids), 0, _plane.LIMITS["layers"], "the number of rids")
+        repairs = [(rtx_ssrcs or {}).get(ssrc, 0) for ssrc in ssrcs]
+        for ssrc in (*ssrcs, *repairs):
             _checked(ssrc, 0, 0xFFFFFFFF, "ssrc")
-        for payload_type in payload_types:
-            _checked(payload_type, 0, 127, "payload_type")
+        types = _types(payload_types)
+        ids = _ids(extensions)
         encoded_mid = _encoded(mid, "mid_bytes", "mid")
+        encoded_rids = [_encoded(rid, "mid_bytes", "rid", least=1) for rid in rids]
         with self._lock:
             state = self._peer(peer)
+            self._agree(state, extensions)
             handle = self._track_handles.claim(self._core.applied())
             self._core.add_track(
                 handle,
                 peer,
-                clock_rate,
-                encoded_mid,
-                mid_extension_id,
-                level_extension_id,
-                list(ssrcs),
-                list(payload_types),
+                kind=int(kind),
+                clock_rate=clock_rate,
+                mid=encoded_mid,
+                payload_types=types,
+                ids=ids,
+                ssrcs=list(ssrcs),
+                rtx_ssrcs=repairs,
+                rids=encoded_rids,
+                nack=nack,
+                pli=pli,
+                transport_cc=transport_cc,
+                remb=remb,
             )
             self._submitted += 1
-            self._tracks[handle] = (peer, clock_rate)
+            layers = len(rids) or min(max(len(ssrcs), 1), _plane.LIMITS["layers"])
+            self._tracks[handle] = _Stream(peer, clock_rate, kind, layers)
             state.tracks.add(handle)
         return handle
 
-    def add_injected_track(self, *, clock_rate: int) -> int:
+    def add_injected_track(self, *, kind: Kind = Kind.AUDIO, clock_rate: int) -> int:
         """A track that the mixer fills through the bus, under the returned number."""
         _checked(clock_rate, 1000, 192000, "clock_rate")
+        if kind is not Kind.AUDIO:
+            raise PlaneSetupError("only sound is injected")
         with self._lock:
             handle = self._track_handles.claim(self._core.applied())
-            self._core.add_track(handle, 0, clock_rate, b"", 0, 0, [], [])
+            self._core.add_track(
+                handle,
+                0,
+                kind=int(kind),
+                clock_rate=clock_rate,
+                mid=b"",
+                payload_types=[],
+                ids=_ids({}),
+                ssrcs=[],
+                rtx_ssrcs=[],
+                rids=[],
+                nack=False,
+                pli=False,
+                transport_cc=False,
+                remb=False,
+            )
             self._submitted += 1
-            self._tracks[handle] = (0, clock_rate)
+            self._tracks[handle] = _Stream(0, clock_rate, kind)
         return handle
 
     def remove_track(self, track: int) -> None:
@@ -347,9 +441,11 @@ class Plane:
             known = self._tracks.pop(track, None)
             if known is None:
                 return
-            if known[0]:
-                self._peers[known[0]].tracks.discard(track)
-            self._track_handles.retire(track, self._core.remove_track(track))
+            if known.peer:
+                self._peers[known.peer].tracks.discard(track)
+            number = self._core.remove_track(track)
+            self._core.release("track", track, number)
+            self._track_handles.retire(track, number)
             self._submitted += 1
 
     def feed_mix(self, track: int, source: int) -> None:
@@ -366,58 +462,83 @@ class Plane:
         self,
         peer: int,
         *,
+        kind: Kind,
         ssrc: int,
-        payload_type: int,
+        rtx_ssrc: int = 0,
+        payload_types: Sequence[PayloadType],
         clock_rate: int,
         mid: str,
-        mid_extension_id: int,
-        level_extension_id: int,
+        extensions: Mapping[Extension, int],
         cname: str,
+        nack: bool = False,
     ) -> int:
         """A stream to the peer: one SSRC for life, silent until it has a source.
 
-        An SSRC is used once per peer: a second stream under it would repeat nonces.
+        `payload_types` is what the peer can receive, one per codec; a source of another codec is
+        not sent. An SSRC is used once per peer: a second stream under it would repeat nonces. A
+        video slot takes 20 kB for what it sent last.
         """
         _checked(ssrc, 0, 0xFFFFFFFF, "ssrc")
-        _checked(payload_type, 0, 127, "payload_type")
+        _checked(rtx_ssrc, 0, 0xFFFFFFFF, "rtx_ssrc")
         _checked(clock_rate, 1000, 192000, "clock_rate")
-        _checked(mid_extension_id, 0, 14, "mid_extension_id")
-        _checked(level_extension_id, 0, 14, "level_extension_id")
+        _checked(len(payload_types), 1, _plane.LIMITS["codecs"], "the number of types")
+        if len({payload_type.codec for payload_type in payload_types}) != len(payload_types):
+            raise PlaneSetupError("two payload types of one codec")
+        types = _types(payload_types)
+        ids = _ids(extensions)
         encoded_mid = _encoded(mid, "mid_bytes", "mid")
         encoded_cname = _encoded(cname, "cname_bytes", "cname", least=1)
         with self._lock:
             state = self._peer(peer)
-            if ssrc in state.used_ssrcs:
+            fresh = {ssrc, rtx_ssrc} if rtx_ssrc else {ssrc}
+            if ssrc == rtx_ssrc or fresh & state.used_ssrcs:
                 raise PlaneSetupError("the SSRC was used for this peer before")
             handle = self._slot_handles.claim(self._core.applied())
             self._core.add_slot(
                 handle,
                 peer,
-                ssrc,
-                clock_rate,
-                payload_type,
-                encoded_mid,
-                mid_extension_id,
-                level_extension_id,
-                encoded_cname,
-                secrets.randbits(15),  # below 32768: RFC 3711 §3.3.1, the first roll-over
-                secrets.randbits(32),
+                kind=int(kind),
+                ssrc=ssrc,
+                rtx_ssrc=rtx_ssrc,
+                clock_rate=clock_rate,
+                payload_types=types,
+                mid=encoded_mid,
+                ids=ids,
+                cname=encoded_cname,
+                nack=nack,
+                # below 32768: RFC 3711 §3.3.1, the first roll-over
+                first_sequence=secrets.randbits(15),
+                first_rtx_sequence=secrets.randbits(15),
+                first_timestamp=secrets.randbits(32),
             )
             self._submitted += 1
-            self._slots[handle] = (peer, clock_rate)
+            self._slots[handle] = _Stream(peer, clock_rate, kind)
             state.slots.add(handle)
-            state.used_ssrcs.add(ssrc)
+            state.used_ssrcs |= fresh
         return handle
+
+    def limit_slot(self, slot: int, *, layer: int = ANY_LAYER, paused: bool = False) -> None:
+        """The highest layer the slot may get (0 lowest), and whether it gets anything at all.
+
+        A paused video slot begins again with a key frame. PlaneHandleError if it is gone.
+        """
+        _checked(layer, 0, ANY_LAYER, "layer")
+        with self._lock:
+            self._known(self._slots, slot)
+            self._core.limit_slot(slot, layer, paused)
+            self._submitted += 1
 
     def set_slot_source(self, slot: int, track: int) -> None:
         """Lets the slot be filled by `track` from its next packet on; 0 silences the slot at once.
 
-        The old source is heard until then. PlaneHandleError if either is gone.
+        Video changes with the track's next key frame, which is asked for. The old source is heard
+        until then. PlaneHandleError if either is gone, PlaneSetupError for sound in a slot of
+        pictures or the reverse.
         """
         with self._lock:
-            self._known(self._slots, slot)
-            if track:
-                self._known(self._tracks, track)
+            kind = self._known(self._slots, slot).kind
+            if track and self._known(self._tracks, track).kind is not kind:
+                raise PlaneSetupError("the track is of another kind than the slot")
             self._core.set_slot_source(slot, track)
             self._submitted += 1
 
@@ -427,8 +548,10 @@ class Plane:
             known = self._slots.pop(slot, None)
             if known is None:
                 return
-            self._peers[known[0]].slots.discard(slot)
-            self._slot_handles.retire(slot, self._core.remove_slot(slot))
+            self._peers[known.peer].slots.discard(slot)
+            number = self._core.remove_slot(slot)
+            self._core.release("slot", slot, number)
+            self._slot_handles.retire(slot, number)
             self._submitted += 1
 
     # --- readings -----------------------------------------------------------------------------
@@ -473,26 +596,45 @@ class Plane:
     def track_readings(self, track: int) -> TrackReadings:
         """What came in for the track. PlaneHandleError if it is gone."""
         with self._lock:
-            _, clock_rate = self._known(self._tracks, track)
-            _, packets, size, last, ssrc, lost, jitter, level = self._core.track_readings(track)
+            known = self._known(self._tracks, track)
+            read = self._core.track_readings(track)
+            _, packets, size, last, ssrc, lost, jitter, level = read[:8]
+            count = _plane.LIMITS["layer_readings"]
+            starts = range(8, 8 + count * known.layers, count) if known.kind is Kind.VIDEO else ()
             return TrackReadings(
                 packets=packets,
                 bytes=size,
                 last_packet_ms=self._age_ms(last),
                 ssrc=ssrc,
                 lost=_signed(lost),
-                jitter_ms=jitter * 1000 / clock_rate,
+                jitter_ms=jitter * 1000 / known.clock_rate,
                 level_dbov=-(level & 0x7F) if packets else -127,
                 voice=bool(level & 0x80),
+                layers=tuple(self._layer_readings(read[at : at + count]) for at in starts),
             )
+
+    def _layer_readings(self, read: list[int]) -> LayerReadings:
+        packets, bitrate, lost, nacks, plis, key_frames, recovered, last = read
+        return LayerReadings(
+            packets=packets,
+            bitrate_bps=bitrate,
+            lost=_signed(lost),
+            nacks=nacks,
+            plis=plis,
+            key_frames=key_frames,
+            recovered=recovered,
+            last_packet_ms=self._age_ms(last),
+        )
 
     def slot_readings(self, slot: int) -> SlotReadings:
         """What went out over the slot. PlaneHandleError if it is gone."""
         with self._lock:
-            _, clock_rate = self._known(self._slots, slot)
-            _, packets, size, last, source, changes, fraction, lost, jitter, rtt, reported = (
-                self._core.slot_readings(slot)
-            )
+            clock_rate = self._known(self._slots, slot).clock_rate
+            read = self._core.slot_readings(slot)
+            _, packets, size, last, source, changes, fraction, lost, jitter, rtt, reported = read[
+                :11
+            ]
+            layer, wanted, retransmitted, plis, estimate, switches = read[11:]
             return SlotReadings(
                 packets=packets,
                 bytes=size,
@@ -504,6 +646,12 @@ class Plane:
                 jitter_ms=jitter * 1000 / clock_rate,
                 rtt_ms=rtt / 1e6 if rtt else None,
                 reported_ms=self._age_ms(reported),
+                layer=layer - 1 if layer else None,
+                wanted_layer=wanted - 1 if wanted else None,
+                layer_switches=switches,
+                retransmitted=retransmitted,
+                plis=plis,
+                estimate_bps=estimate or None,
             )
 
     def _age_ms(self, at_ns: int) -> float | None:
@@ -516,7 +664,14 @@ class Plane:
             raise PlaneHandleError("no such peer") from None
 
     @staticmethod
-    def _known(table: dict[int, tuple[int, int]], handle: int) -> tuple[int, int]:
+    def _agree(state: _Peer, extensions: Mapping[Extension, int]) -> None:
+        """Within a BUNDLE an id means one extension (RFC 8843 §9): one table per peer."""
+        for kind, number in extensions.items():
+            if number and state.extensions.setdefault(number, kind) is not kind:
+                raise PlaneSetupError(f"extension id {number} has two meanings")
+
+    @staticmethod
+    def _known(table: dict[int, _Stream], handle: int) -> _Stream:
         try:
             return table[handle]
         except KeyError:

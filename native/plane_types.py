@@ -49,6 +49,51 @@ class SrtpProfile(IntEnum):
         return 28 if self is SrtpProfile.AEAD_AES_128_GCM else 30
 
 
+class Kind(IntEnum):
+    """What a track or slot carries."""
+
+    AUDIO = 0
+    VIDEO = 1
+
+
+class MediaCodec(IntEnum):
+    """The codecs the plane tells apart (kb_codec.h)."""
+
+    OPUS = 0
+    VP8 = 1
+    H264 = 2
+    VP9 = 3
+    AV1 = 4
+    RED = 5
+
+
+class Extension(IntEnum):
+    """The header extensions the plane knows (kb_rtp.h); every other one is left out."""
+
+    MID = 0
+    RID = 1
+    REPAIRED_RID = 2
+    AUDIO_LEVEL = 3
+    ABS_SEND_TIME = 4
+    TRANSPORT_CC = 5
+    ABS_CAPTURE_TIME = 6
+    PLAYOUT_DELAY = 7
+    VIDEO_ORIENTATION = 8
+    DEPENDENCY_DESCRIPTOR = 9
+
+
+ANY_LAYER = 255
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadType:
+    """A payload type number of one peer, and the RTX payload type whose apt it is (0 = none)."""
+
+    number: int
+    codec: MediaCodec
+    rtx: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class DtlsReceived:
     """A DTLS datagram came over a validated path of the peer."""
@@ -143,6 +188,20 @@ class PeerReadings:
 
 
 @dataclass(frozen=True, slots=True)
+class LayerReadings:
+    """What came in for one simulcast layer of a video track."""
+
+    packets: int
+    bitrate_bps: int  # over the last half second
+    lost: int  # after retransmission under the layer's own SSRC; RTX is in `recovered`
+    nacks: int  # packets asked for again
+    plis: int
+    key_frames: int
+    recovered: int  # by RTX
+    last_packet_ms: float | None  # ago; None = never
+
+
+@dataclass(frozen=True, slots=True)
 class TrackReadings:
     """What came in for one track."""
 
@@ -154,6 +213,7 @@ class TrackReadings:
     jitter_ms: float
     level_dbov: int  # 0 … −127; −127 = silent or not told (RFC 6464)
     voice: bool
+    layers: tuple[LayerReadings, ...] = ()  # lowest first; empty for audio
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,3 +230,9 @@ class SlotReadings:
     jitter_ms: float
     rtt_ms: float | None  # None = not known yet
     reported_ms: float | None  # ago; None = never
+    layer: int | None = None  # that is sent now; None = none yet, or paused
+    wanted_layer: int | None = None
+    layer_switches: int = 0
+    retransmitted: int = 0  # packets
+    plis: int = 0  # asked for by the listener
+    estimate_bps: int | None = None  # of the listener's downlink; None = not known

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from kabina.native import _plane
 from kabina_sim.plane_client import make_rtp
 
-PARSERS = ["demux", "stun", "rtp", "rtcp"]
+PARSERS = ["demux", "stun", "rtp", "rtcp", "codec"]
 EMPTY, SHORT, UNKNOWN, STUN, DTLS, RTP, RTCP = range(7)
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import random
 import socket
+import struct
 
 import pytest
 
-from kabina_sim.plane_client import Speaker, make_rtp
+from kabina_sim.plane_client import Camera, Speaker, make_rtp
 
 
 def spray(rng: random.Random, recorded: list[bytes]) -> bytes:
@@ -84,3 +85,37 @@ def test_srtp_before_keys_is_dropped_and_fine_afterwards(plane, clock, connect):
     speaker.speak()
     clock.turn()
     assert plane.counters()["rtp_received"] == 1
+
+
+def test_a_publisher_that_means_harm_with_pictures_costs_only_counters(plane, clock, connect):
+    """Signed nonsense in media, RTX and feedback: seeded bytes behind every payload type."""
+    rng = random.Random(11)
+    publisher, listener = connect("publisher"), connect("listener")
+    slot = listener.add_video_slot()
+    plane.set_slot_source(slot, publisher.add_video_track(ssrcs=(1,), rtx_ssrcs={1: 2}))
+    camera = Camera(publisher, 1)
+    camera.frame(key=True)
+    sequences = {1: camera.sequence, 2: 7, 3: 8}
+    for _ in range(600):
+        ssrc = rng.choice([1, 1, 2, 3])
+        sequences[ssrc] += rng.choice([1, 1, 1, 2, 30, 1200, 4000])
+        publisher.send_rtp(
+            rng.randbytes(rng.randrange(0, 40)),
+            sequence=sequences[ssrc], timestamp=rng.randrange(1 << 32), ssrc=ssrc,
+            payload_type=rng.choice([96, 97]), marker=rng.random() < 0.5,
+            mid=rng.choice([b"v", None, b"x"]),
+            extensions={rng.randrange(1, 15): rng.randbytes(rng.randrange(1, 17))},
+        )  # fmt: skip
+        body = struct.pack("!II", 1, 0x71DE0) + rng.randbytes(4 * rng.randrange(0, 30))
+        head = struct.pack("!BBH", 0x80 | rng.choice([1, 4, 15]), rng.choice([205, 206]),
+                           len(body) // 4)  # fmt: skip
+        listener.send_rtcp(head + body)
+        clock.turn(after_ms=5)
+        listener.read()
+    clock.turn(after_ms=300)
+    camera.sequence = (sequences[1] + 1) & 0xFFFF
+    for step in range(3):
+        sent = camera.frame(key=step == 0)
+        clock.turn(after_ms=33)
+    assert listener.read().rtp[-1].payload[6:] == sent[-1][6:]
+    assert plane.counters()["protect_failed"] == 0

@@ -13,7 +13,11 @@ import pytest
 
 from kabina.native import _plane
 from kabina.native.plane import (
+    Extension,
+    Kind,
+    MediaCodec,
     Nominated,
+    PayloadType,
     Plane,
     PlaneError,
     PlaneFullError,
@@ -132,24 +136,42 @@ def test_a_removed_peer_takes_its_tracks_and_slots_along(plane, clock, connect):
 
 def test_values_out_of_range_are_refused_before_they_reach_c(plane):
     peer = plane.add_peer(local_ufrag="abcd", local_password="p" * 22)
+    opus = PayloadType(111, MediaCodec.OPUS)
     track = {
-        "clock_rate": 48000, "mid": "0", "mid_extension_id": 1, "level_extension_id": 2,
-        "ssrcs": [1], "payload_types": [111],
+        "kind": Kind.AUDIO, "clock_rate": 48000, "mid": "0", "extensions": {Extension.MID: 1},
+        "ssrcs": [1], "payload_types": [opus],
     }  # fmt: skip
     for bad in (
-        {"clock_rate": 0}, {"mid": "m" * 17}, {"mid_extension_id": 15}, {"level_extension_id": -1},
-        {"ssrcs": range(9)}, {"ssrcs": [2**32]}, {"payload_types": [128]},
-        {"payload_types": range(17)},
+        {"clock_rate": 0}, {"mid": "m" * 17}, {"extensions": {Extension.MID: 15}},
+        {"extensions": {Extension.MID: -1}}, {"extensions": {Extension.RID: 256}},
+        {"ssrcs": range(9)}, {"ssrcs": [2**32]}, {"rtx_ssrcs": {1: 2**32}},
+        {"payload_types": [PayloadType(128, MediaCodec.OPUS)]}, {"payload_types": [opus] * 17},
+        {"payload_types": [PayloadType(96, MediaCodec.VP8, 128)]}, {"rids": ["a", "b", "c", "d"]},
+        {"rids": [""]},
     ):  # fmt: skip
         with pytest.raises(PlaneSetupError):
             plane.add_track(peer, **{**track, **bad})
+    plane.add_track(peer, **track)
+    with pytest.raises(PlaneSetupError, match="two meanings"):
+        plane.add_track(peer, **{**track, "extensions": {Extension.RID: 1}})
     slot = {
-        "ssrc": 1, "payload_type": 111, "clock_rate": 48000, "mid": "0", "mid_extension_id": 1,
-        "level_extension_id": 2, "cname": "c",
+        "kind": Kind.AUDIO, "ssrc": 1, "payload_types": [opus], "clock_rate": 48000, "mid": "0",
+        "extensions": {}, "cname": "c",
     }  # fmt: skip
-    for bad in ({"ssrc": -1}, {"payload_type": 128}, {"cname": ""}, {"cname": "c" * 65}):
+    for bad in (
+        {"ssrc": -1}, {"payload_types": [PayloadType(128, MediaCodec.OPUS)]}, {"cname": ""},
+        {"cname": "c" * 65}, {"payload_types": []}, {"payload_types": [opus, opus]},
+        {"rtx_ssrc": 1},
+    ):  # fmt: skip
         with pytest.raises(PlaneSetupError):
             plane.add_slot(peer, **{**slot, **bad})
+    video = plane.add_slot(
+        peer, **{**slot, "kind": Kind.VIDEO, "payload_types": [PayloadType(96, MediaCodec.VP8)]}
+    )
+    with pytest.raises(PlaneSetupError, match="another kind"):
+        plane.set_slot_source(video, plane.add_track(peer, **track))
+    with pytest.raises(PlaneSetupError):
+        plane.limit_slot(video, layer=256)
     for ufrag, password in (("abc", "p" * 22), ("abcde", "p" * 21), ("u" * 65, "p" * 22)):
         with pytest.raises(PlaneSetupError):
             plane.add_peer(local_ufrag=ufrag, local_password=password)
@@ -169,8 +191,8 @@ def test_nothing_can_make_a_nonce_return(plane):
     with pytest.raises(PlaneKeysError):
         plane.set_keys(peer, **keys)
     slot = {
-        "payload_type": 111, "clock_rate": 48000, "mid": "", "mid_extension_id": 0,
-        "level_extension_id": 0, "cname": "c",
+        "kind": Kind.AUDIO, "payload_types": [PayloadType(111, MediaCodec.OPUS)],
+        "clock_rate": 48000, "mid": "", "extensions": {}, "cname": "c",
     }  # fmt: skip
     plane.remove_slot(plane.add_slot(peer, ssrc=7, **slot))
     with pytest.raises(PlaneSetupError, match="SSRC"):

@@ -8,7 +8,7 @@ import struct
 import pytest
 from aioice import stun
 
-from kabina.native.plane import DtlsReceived, Nominated
+from kabina.native.plane import DtlsReceived, Nominated, PlaneHandleError, PlaneSetupError
 from kabina_sim.plane_client import PASSWORD, Speaker
 
 DTLS_HELLO = bytes([22, 254, 253]) + bytes(30)
@@ -277,3 +277,67 @@ def test_ten_thousand_random_joins_and_leaves_leave_an_empty_table(plane, clock)
             living[ufrag] = plane.add_peer(local_ufrag=ufrag, local_password="p" * 22)
     assert plane.counters()["commands_stale"] == 0
     assert plane.counters()["peers"] == len(living)
+
+
+def test_after_an_ice_restart_both_pairs_of_credentials_hold_until_the_new_one_nominates(
+    plane, clock, connect
+):
+    publisher, listener = connect("publisher"), connect("listener")
+    plane.set_slot_source(listener.add_slot(), publisher.add_track())
+    speaker = Speaker(publisher, 1)
+    speaker.speak()
+    clock.turn()
+    first = listener.read().rtp
+    plane.poll()
+    password = "another-password-of-the-plane"
+    plane.restart_ice(listener.peer, local_ufrag="fresh-ufrag", local_password=password)
+    listener.send(bytes(listener.check()))
+    clock.turn()
+    assert len(listener.read().stun) == 1  # the old one still holds
+    for message in (
+        listener.check(ufrag="fresh-ufrag"),  # signed with the old password
+        listener.check(password=password),
+    ):
+        listener.send(bytes(message))
+        clock.turn()
+        assert listener.read().stun == []
+    old = listener.move()
+    message = listener.check(ufrag="fresh-ufrag", password=password, nominate=False)
+    listener.send(bytes(message))
+    clock.turn()
+    assert listener.socket.recv(2048)[:2] == b"\1\1"  # signed with the new password
+    assert plane.counters()["ice_restarts"] == 0
+    listener.send(bytes(listener.check(ufrag="fresh-ufrag", password=password)))
+    speaker.speak()
+    clock.turn()
+    assert plane.poll() == [Nominated(listener.peer)]
+    assert plane.counters()["ice_restarts"] == 1
+    listener.socket.recv(2048)
+    second = listener.read().rtp  # the same keys, the same stream
+    assert second[0].sequence == first[0].sequence + 1
+    listener.send(bytes(listener.check()))
+    clock.turn()
+    assert listener.read().stun == []  # the old credentials are gone
+    assert plane.counters()["stun_unknown_user"] == 1
+    old.close()
+
+
+def test_an_ice_restart_over_the_same_path_is_told_too(plane, clock, connect):
+    client = connect("client")
+    plane.poll()
+    for number in range(3):  # the first two are never used
+        plane.restart_ice(client.peer, local_ufrag=f"fresh-{number}", local_password="p" * 22)
+    client.send(bytes(client.check(ufrag="fresh-0", password="p" * 22)))
+    clock.turn()
+    assert plane.counters()["stun_unknown_user"] == 1
+    client.send(bytes(client.check(ufrag="fresh-2", password="p" * 22)))
+    clock.turn()
+    assert plane.poll() == [Nominated(client.peer)]
+    with pytest.raises(PlaneSetupError, match="in use"):
+        plane.restart_ice(client.peer, local_ufrag="fresh-2", local_password="p" * 22)
+    plane.remove_peer(client.peer)
+    again = plane.add_peer(local_ufrag="fresh-2", local_password="p" * 22)
+    with pytest.raises(PlaneHandleError):
+        plane.restart_ice(client.peer, local_ufrag="other", local_password="p" * 22)
+    plane.restart_ice(again, local_ufrag="fresh-1", local_password="p" * 22)
+    assert plane.counters()["commands_stale"] == 0

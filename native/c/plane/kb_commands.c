@@ -19,10 +19,7 @@ static void add_peer(kb_plane *plane, uint32_t handle, const kb_add_peer *with, 
     memset(peer, 0, offsetof(kb_peer, readings));
     peer->handle = handle;
     peer->rtcp_ssrc = with->rtcp_ssrc;
-    peer->ufrag_bytes = with->ufrag_bytes;
-    peer->password_bytes = with->password_bytes;
-    memcpy(peer->ufrag, with->ufrag, sizeof peer->ufrag);
-    memcpy(peer->password, with->password, sizeof peer->password);
+    kb_peer_credentials(&peer->credentials[0], with);
     peer->nominated = peer->validated = -1;
     peer->dtls_credit_ns = DTLS_CREDIT_NS;
     peer->dtls_at_ns = now_ns;
@@ -38,21 +35,24 @@ static void add_peer(kb_plane *plane, uint32_t handle, const kb_add_peer *with, 
         plane->peer_end = index + 1;
 }
 
-static void remove_slot(kb_plane *plane, kb_slot *slot)
+static void remove_slot(kb_plane *plane, kb_slot *slot, int64_t now_ns)
 {
-    kb_slot_set_source(plane, slot, NULL);
+    kb_slot_set_source(plane, slot, NULL, now_ns);
+    kb_video_remove_slot(plane, slot);
     kb_slot **link = &plane->peers[slot->peer].slots;
     while (*link && *link != slot)
         link = &(*link)->next_of_peer;
     if (*link)
         *link = slot->next_of_peer;
     slot->handle = 0;
+    slot->setup.video = NULL; /* freed by who gave it, now that this is applied */
     kb_reading_set(&slot->readings[KB_SLOT_HANDLE], 0);
 }
 
-static void remove_track(kb_plane *plane, kb_track *track)
+static void remove_track(kb_plane *plane, kb_track *track, int64_t now_ns)
 {
-    kb_track_abandon(plane, track);
+    kb_track_abandon(plane, track, now_ns);
+    kb_video_remove_track(plane, track);
     if (!track->injected) {
         kb_track **link = &plane->peers[track->peer].tracks;
         while (*link && *link != track)
@@ -65,12 +65,12 @@ static void remove_track(kb_plane *plane, kb_track *track)
     kb_reading_set(&track->readings[KB_TRACK_HANDLE], 0);
 }
 
-static void remove_peer(kb_plane *plane, kb_peer *peer)
+static void remove_peer(kb_plane *plane, kb_peer *peer, int64_t now_ns)
 {
     while (peer->slots)
-        remove_slot(plane, peer->slots);
+        remove_slot(plane, peer->slots, now_ns);
     while (peer->tracks)
-        remove_track(plane, peer->tracks);
+        remove_track(plane, peer->tracks, now_ns);
     kb_peer_unregister(plane, peer);
     plane->peer_clocks[kb_handle_index(peer->handle)] = (kb_peer_clock){.report_ns = INT64_MAX};
     kb_reading_set(&peer->readings[KB_PEER_HANDLE], 0);
@@ -90,14 +90,17 @@ static void add_track(kb_plane *plane, uint32_t handle, const kb_add_track *with
     track->handle = handle;
     track->setup = *with;
     track->injected = !peer;
+    if (track->setup.layers == 0)
+        track->setup.layers = 1;
+    if (with->kind == KB_KIND_VIDEO && with->video)
+        kb_video_add_track(plane, track);
     if (peer) {
         track->peer = kb_handle_index(with->peer);
         track->next_of_peer = peer->tracks;
         peer->tracks = track;
-        if (with->mid_id)
-            peer->mid_id = with->mid_id;
-        if (with->level_id)
-            peer->level_id = with->level_id;
+        for (int kind = 0; kind < KB_EXT_COUNT; kind++)
+            if (with->ids[kind])
+                peer->ids.kind[with->ids[kind]] = (uint8_t)(kind + 1);
     }
     reset_readings(track->readings, KB_TRACK_READINGS, handle);
     kb_reading_set(&track->readings[KB_TRACK_LEVEL], 0x7f);
@@ -122,6 +125,20 @@ static void add_slot(kb_plane *plane, uint32_t handle, const kb_add_slot *with)
     slot->next_of_peer = peer->slots;
     peer->slots = slot;
     kb_remap_init(&slot->remap, with->clock_rate, with->first_sequence, with->first_timestamp);
+    slot->layer = -1;
+    slot->limit = slot->allocated = KB_ANY_LAYER;
+    slot->rtx_sequence = with->first_rtx_sequence;
+    for (uint8_t i = 0; i < with->payload_type_count; i++) {
+        slot->types[with->payload_types[i].codec] = with->payload_types[i];
+        slot->has_type[with->payload_types[i].codec] = true;
+    }
+    for (int kind = 0; kind < KB_EXT_COUNT; kind++)
+        if (with->ids[kind] && (kind != KB_EXT_MID || with->mid_bytes))
+            slot->mask |= (uint16_t)(1u << kind);
+    if (with->kind == KB_KIND_VIDEO && with->video) {
+        slot->remap.video = true;
+        kb_video_add_slot(plane, slot);
+    }
     reset_readings(slot->readings, KB_SLOT_READINGS, handle);
     plane->slot_reports[index] = INT64_MAX;
     if (index >= plane->slot_end)
@@ -147,7 +164,7 @@ static void send_datagram(kb_plane *plane, const kb_peer *peer, const uint8_t *d
     KB_COUNT(plane, dtls_sent);
 }
 
-static bool apply_to_peer(kb_plane *plane, const kb_command *command)
+static bool apply_to_peer(kb_plane *plane, const kb_command *command, int64_t now_ns)
 {
     kb_peer *peer = kb_peer_at(plane, command->handle);
     if (!peer)
@@ -156,12 +173,14 @@ static bool apply_to_peer(kb_plane *plane, const kb_command *command)
         set_keys(peer, &command->with.set_keys);
     else if (command->kind == KB_SEND)
         send_datagram(plane, peer, command->with.datagram.data, command->with.datagram.bytes);
+    else if (command->kind == KB_RESTART_ICE)
+        return kb_peer_restart(plane, peer, &command->with.restart) == 0;
     else
-        remove_peer(plane, peer);
+        remove_peer(plane, peer, now_ns);
     return true;
 }
 
-static bool apply_to_track(kb_plane *plane, const kb_command *command)
+static bool apply_to_track(kb_plane *plane, const kb_command *command, int64_t now_ns)
 {
     kb_track *track = kb_track_at(plane, command->handle);
     if (!track)
@@ -169,21 +188,28 @@ static bool apply_to_track(kb_plane *plane, const kb_command *command)
     if (command->kind == KB_FEED_MIX)
         track->mix_source = command->with.number;
     else
-        remove_track(plane, track);
+        remove_track(plane, track, now_ns);
     return true;
 }
 
-static bool apply_to_slot(kb_plane *plane, const kb_command *command)
+static bool apply_to_slot(kb_plane *plane, const kb_command *command, int64_t now_ns)
 {
     kb_slot *slot = kb_slot_at(plane, command->handle);
     if (!slot)
         return false;
     if (command->kind == KB_REMOVE_SLOT) {
-        remove_slot(plane, slot);
+        remove_slot(plane, slot, now_ns);
+        return true;
+    }
+    if (command->kind == KB_LIMIT_SLOT) {
+        kb_slot_limit(plane, slot, &command->with.limit_slot, now_ns);
         return true;
     }
     kb_track *track = kb_track_at(plane, command->with.number);
-    kb_slot_set_source(plane, slot, track);
+    /* A slot of pictures and a track of sound, say: nothing that the listener could decode. */
+    if (track && track->video != slot->video)
+        return false;
+    kb_slot_set_source(plane, slot, track, now_ns);
     return track || command->with.number == 0;
 }
 
@@ -203,15 +229,17 @@ void kb_command_apply(kb_plane *plane, const kb_command *command, int64_t now_ns
     case KB_SET_KEYS:
     case KB_SEND:
     case KB_REMOVE_PEER:
-        applied = apply_to_peer(plane, command);
+    case KB_RESTART_ICE:
+        applied = apply_to_peer(plane, command, now_ns);
         break;
     case KB_FEED_MIX:
     case KB_REMOVE_TRACK:
-        applied = apply_to_track(plane, command);
+        applied = apply_to_track(plane, command, now_ns);
         break;
     case KB_SET_SLOT_SOURCE:
     case KB_REMOVE_SLOT:
-        applied = apply_to_slot(plane, command);
+    case KB_LIMIT_SLOT:
+        applied = apply_to_slot(plane, command, now_ns);
         break;
     }
     if (!applied)
@@ -226,7 +254,7 @@ void kb_commands_drain(kb_plane *plane, int64_t now_ns)
     kb_command *command;
     while ((command = kb_ring_peek(&plane->commands)) != NULL) {
         kb_command_apply(plane, command, now_ns);
-        if (command->kind == KB_ADD_PEER) /* the password */
+        if (command->kind == KB_ADD_PEER || command->kind == KB_RESTART_ICE) /* the password */
             plane->config.crypto.cleanse(command, sizeof *command);
         kb_ring_release(&plane->commands);
     }

@@ -27,6 +27,7 @@
     X(stun_unknown_attributes)                                                                                     \
     X(tuples_added)                                                                                                \
     X(tuples_evicted)                                                                                              \
+    X(ice_restarts)                                                                                                \
     X(nominations)                                                                                                 \
     X(dtls_received)                                                                                               \
     X(dtls_limited)                                                                                                \
@@ -48,6 +49,19 @@
     X(rtp_forwarded)                                                                                               \
     X(rtp_late) /* from before a source change, or too close to it */                                                                  \
     X(rtp_unsendable) /* the listener has no keys or no address yet */                                             \
+    X(rtp_unreceivable) /* the listener has no payload type for the codec */                                      \
+    X(rtp_duplicate)    /* recovered and late, or recovered twice */                                               \
+    X(rtx_received)                                                                                                \
+    X(rtx_empty) /* padding, or no sequence number */                                                              \
+    X(rtx_unrouted)                                                                                                \
+    X(rtp_resent)                                                                                                  \
+    X(resends_unknown)  /* never sent, too old, or not kept */                                                     \
+    X(resends_too_soon) /* asked for again within a round trip */                                                  \
+    X(resends_over_budget)                                                                                         \
+    X(nacks_sent)                                                                                                  \
+    X(plis_sent)                                                                                                   \
+    X(rembs_sent)                                                                                                  \
+    X(key_frames)                                                                                                  \
     X(protect_failed)                                                                                              \
     X(mix_pushed)                                                                                                  \
     X(mix_dropped) /* the ring to the mixer was full */                                                            \

@@ -1,20 +1,8 @@
-/* RTCP both ways: what peers report about us, and what we report about what we send and receive. */
+/* RTCP from a peer: reports about what we send, requests to send again, key frames, the end of a stream. */
 #define _GNU_SOURCE
 #include "kb_state.h"
 
-/* Reports per turn: ≈ 0.8 ms of sending, 12,800 a second at 20 ms turns. */
-#define REPORTS_PER_TURN 256u
-#define REPORT_INTERVAL_NS 900000000
-/* Spread over the last fifth of a second by index, so that a thousand slots that began together drift apart. */
-#define REPORT_SPREAD_NS 200000000
-/* A stream silent for two intervals is no sender (RFC 3550 §6.3.5). */
-#define SENDER_NS 2000000000
 #define LONGEST_RTT_65536 (10u * 65536u)
-
-static int64_t next_report(int64_t now_ns, uint32_t index)
-{
-    return now_ns + REPORT_INTERVAL_NS + (int64_t)(index * 2654435761u % 1000) * (REPORT_SPREAD_NS / 1000);
-}
 
 static kb_slot *slot_of(const kb_peer *peer, uint32_t ssrc)
 {
@@ -24,7 +12,7 @@ static kb_slot *slot_of(const kb_peer *peer, uint32_t ssrc)
     return NULL;
 }
 
-static void receive_block(kb_plane *plane, const kb_peer *peer, const kb_rtcp_block *block, int64_t now_ns)
+static void receive_block(kb_plane *plane, kb_peer *peer, const kb_rtcp_block *block, int64_t now_ns)
 {
     kb_slot *slot = slot_of(peer, block->ssrc);
     if (!slot) {
@@ -41,8 +29,10 @@ static void receive_block(kb_plane *plane, const kb_peer *peer, const kb_rtcp_bl
     /* 1 ms of clock rounding can make it negative; more than 10 s is a lie or a report from before a restart. */
     if (rtt > 0xffffff00u)
         rtt = 0;
-    if (rtt <= LONGEST_RTT_65536)
-        kb_reading_set(&slot->readings[KB_SLOT_RTT_NS], (uint64_t)rtt * 1000000000u / 65536u);
+    if (rtt <= LONGEST_RTT_65536) {
+        peer->rtt_ns = (int64_t)rtt * 1000000000 / 65536;
+        kb_reading_set(&slot->readings[KB_SLOT_RTT_NS], (uint64_t)peer->rtt_ns);
+    }
 }
 
 static void receive_sender(kb_plane *plane, kb_peer *peer, const kb_rtcp_sender *sender, int64_t now_ns)
@@ -54,35 +44,97 @@ static void receive_sender(kb_plane *plane, kb_peer *peer, const kb_rtcp_sender 
         stream->last_sr = (uint32_t)(sender->ntp >> 16);
         stream->last_sr_ns = now_ns;
         kb_track *track = kb_track_at(plane, stream->track);
-        if (track && track->has_ssrc && track->ssrc == sender->ssrc) {
-            track->sr_ntp = sender->ntp;
-            track->sr_timestamp = sender->rtp_timestamp;
-            track->sr_at_ns = now_ns;
+        kb_layer *layer = track ? &track->layers[stream->layer] : NULL;
+        if (layer && layer->has_ssrc && layer->ssrc == sender->ssrc) {
+            layer->sr_ntp = sender->ntp;
+            layer->sr_timestamp = sender->rtp_timestamp;
         }
         return;
     }
 }
 
-static void receive_transport_feedback(kb_plane *plane, const kb_rtcp_packet *packet)
+static void receive_nack(kb_plane *plane, const kb_peer *peer, const kb_rtcp_packet *packet, int64_t now_ns)
+{
+    KB_COUNT(plane, rtcp_nacks);
+    kb_slot *slot = slot_of(peer, kb_rtcp_feedback_media(packet));
+    if (!slot || !slot->setup.nack)
+        return;
+    for (size_t i = 0; i < kb_rtcp_nack_count(packet); i++) {
+        uint16_t sequence, following;
+        kb_rtcp_read_nack(packet, i, &sequence, &following);
+        kb_slot_resend(plane, slot, sequence, now_ns);
+        for (uint16_t mask = following, ahead = 1; mask; mask >>= 1, ahead++)
+            if (mask & 1)
+                kb_slot_resend(plane, slot, (uint16_t)(sequence + ahead), now_ns);
+    }
+}
+
+static void receive_transport_feedback(kb_plane *plane, const kb_peer *peer, const kb_rtcp_packet *packet,
+                                       int64_t now_ns)
 {
     if (packet->count == KB_RTPFB_NACK)
-        KB_COUNT(plane, rtcp_nacks);
+        receive_nack(plane, peer, packet, now_ns);
     else if (packet->count == KB_RTPFB_TWCC)
         KB_COUNT(plane, rtcp_twcc);
     else
         KB_COUNT(plane, rtcp_unknown);
 }
 
-static void receive_payload_feedback(kb_plane *plane, const kb_rtcp_packet *packet)
+/* A listener cannot decode: what it has now is asked for, or what it waits for. */
+static void receive_key_request(kb_plane *plane, const kb_peer *peer, uint32_t ssrc, int64_t now_ns)
 {
-    if (packet->count == KB_PSFB_PLI)
-        KB_COUNT(plane, rtcp_plis);
-    else if (packet->count == KB_PSFB_FIR)
-        KB_COUNT(plane, rtcp_firs);
-    else if (packet->count == KB_PSFB_AFB && packet->body_bytes >= 16 && memcmp(packet->body + 8, "REMB", 4) == 0)
-        KB_COUNT(plane, rtcp_rembs);
+    kb_slot *slot = slot_of(peer, ssrc);
+    if (!slot || !slot->video || slot->paused || !slot->source)
+        return;
+    kb_reading_add(&slot->readings[KB_SLOT_PLIS], 1);
+    if (slot->layer >= 0)
+        kb_track_ask(plane, slot->source, slot->layer, now_ns);
     else
+        kb_slot_ask(plane, slot, now_ns);
+}
+
+static void receive_payload_feedback(kb_plane *plane, const kb_peer *peer, const kb_rtcp_packet *packet,
+                                     int64_t now_ns)
+{
+    uint64_t rate;
+    if (packet->count == KB_PSFB_PLI) {
+        KB_COUNT(plane, rtcp_plis);
+        receive_key_request(plane, peer, kb_rtcp_feedback_media(packet), now_ns);
+    } else if (packet->count == KB_PSFB_FIR) {
+        KB_COUNT(plane, rtcp_firs);
+        for (size_t i = 0; i < kb_rtcp_fir_count(packet); i++)
+            receive_key_request(plane, peer, kb_rtcp_fir_media(packet, i), now_ns);
+    } else if (packet->count == KB_PSFB_AFB && kb_rtcp_read_remb(packet, &rate)) {
+        KB_COUNT(plane, rtcp_rembs);
+    } else {
         KB_COUNT(plane, rtcp_unknown);
+    }
+}
+
+/* The stream ends now, and not when its silence is noticed. */
+static void receive_bye(kb_plane *plane, kb_peer *peer, const kb_rtcp_packet *packet)
+{
+    KB_COUNT(plane, rtcp_byes);
+    for (size_t i = 0; i < packet->count; i++) {
+        const uint8_t *at = packet->body + 4 * i;
+        uint32_t ssrc = (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+        for (kb_track *track = peer->tracks; track; track = track->next_of_peer) {
+            bool left = false, ended = false;
+            for (int layer = 0; layer < track->setup.layers; layer++) {
+                kb_layer *heard = &track->layers[layer];
+                if (heard->has_ssrc && heard->ssrc == ssrc) {
+                    heard->has_ssrc = heard->anchored = heard->key_wanted = false;
+                    heard->sr_ntp = 0;
+                    if (heard->video)
+                        heard->video->loss = (kb_loss){.restarted = true};
+                    ended = true;
+                }
+                left |= heard->has_ssrc;
+            }
+            if (ended && !left)
+                kb_track_quiet(plane, track);
+        }
+    }
 }
 
 static void receive_packet(kb_plane *plane, kb_peer *peer, const kb_rtcp_packet *packet, int64_t now_ns)
@@ -102,14 +154,13 @@ static void receive_packet(kb_plane *plane, kb_peer *peer, const kb_rtcp_packet 
         KB_COUNT(plane, rtcp_descriptions);
         return;
     case KB_RTCP_BYE:
-        /* Only a word: who stops sending is seen by the track's timer, who leaves by the peer's. */
-        KB_COUNT(plane, rtcp_byes);
+        receive_bye(plane, peer, packet);
         return;
     case KB_RTCP_RTPFB:
-        receive_transport_feedback(plane, packet);
+        receive_transport_feedback(plane, peer, packet, now_ns);
         return;
     case KB_RTCP_PSFB:
-        receive_payload_feedback(plane, packet);
+        receive_payload_feedback(plane, peer, packet, now_ns);
         return;
     default:
         KB_COUNT(plane, rtcp_unknown);
@@ -157,94 +208,4 @@ void kb_receive_rtcp(kb_plane *plane, kb_peer *peer, int tuple, uint8_t *data, s
         receive_packet(plane, peer, &packet, now_ns);
     if (status != 0)
         KB_COUNT(plane, rtcp_malformed);
-}
-
-static bool send_report(kb_plane *plane, kb_peer *peer, uint8_t *packet, size_t size)
-{
-    int bytes = (int)size;
-    if (plane->config.srtp.protect_rtcp(peer->transmit, packet, &bytes) != KB_SRTP_OK) {
-        KB_COUNT(plane, protect_failed);
-        return false;
-    }
-    kb_egress_commit(plane->egress, (size_t)bytes, kb_peer_egress(peer));
-    kb_reading_add(&peer->readings[KB_PEER_PACKETS_SENT], 1);
-    kb_reading_add(&peer->readings[KB_PEER_BYTES_SENT], (uint64_t)bytes);
-    return true;
-}
-
-static void send_sender_report(kb_plane *plane, kb_slot *slot, int64_t now_ns)
-{
-    kb_peer *peer = &plane->peers[slot->peer];
-    const kb_track *track = slot->source;
-    if (!track || !track->anchored || slot->remap.rebase || !peer->transmit || !kb_peer_egress(peer) ||
-        now_ns - track->last_ns > SENDER_NS)
-        return;
-    int64_t since_ns = now_ns - track->anchor_ns;
-    uint32_t since_ticks = (uint32_t)(since_ns / 1000 * track->setup.clock_rate / 1000000);
-    kb_rtcp_sender sender = {
-        .ssrc = slot->setup.ssrc,
-        .ntp = kb_ntp(plane, now_ns),
-        .rtp_timestamp = track->anchor_timestamp - slot->remap.timestamp_offset + since_ticks,
-        .packets = slot->packets,
-        .octets = slot->octets,
-    };
-    uint8_t *packet = kb_egress_claim(plane->egress);
-    if (send_report(plane, peer, packet,
-                    kb_rtcp_write_sender(packet, &sender, slot->setup.cname, slot->setup.cname_bytes)))
-        KB_COUNT(plane, sender_reports_sent);
-}
-
-static bool send_receiver_report(kb_plane *plane, kb_peer *peer, int64_t now_ns)
-{
-    kb_rtcp_block blocks[KB_RTCP_MAX_BLOCKS];
-    size_t count = 0;
-    for (uint8_t i = 0; i < peer->stream_count && count < KB_RTCP_MAX_BLOCKS; i++) {
-        kb_rx_stream *stream = &peer->streams[i];
-        if (!stream->sends_rtp || stream->reception.received == stream->reported)
-            continue;
-        kb_rtcp_block *block = &blocks[count++];
-        *block = (kb_rtcp_block){.ssrc = stream->ssrc};
-        kb_reception_report(&stream->reception, block);
-        stream->reported = stream->reception.received;
-        if (stream->last_sr) {
-            block->last_sr = stream->last_sr;
-            block->delay = (uint32_t)((now_ns - stream->last_sr_ns) / 1000 * 65536 / 1000000);
-        }
-    }
-    if (count == 0)
-        return false;
-    if (!peer->transmit || !kb_peer_egress(peer))
-        return true;
-    uint8_t *packet = kb_egress_claim(plane->egress);
-    size_t size =
-        kb_rtcp_write_receiver(packet, peer->rtcp_ssrc, blocks, count, plane->cname, plane->cname_bytes);
-    if (send_report(plane, peer, packet, size))
-        KB_COUNT(plane, receiver_reports_sent);
-    return true;
-}
-
-void kb_reports_send(kb_plane *plane, int64_t now_ns)
-{
-    uint32_t budget = REPORTS_PER_TURN;
-    plane->reports_now = false;
-    /* Begin where the budget ended last time, else high indices would starve. */
-    for (uint32_t i = 0; i < plane->slot_end && budget; i++) {
-        uint32_t index = (plane->slot_report_from + i) % plane->slot_end;
-        if (plane->slot_reports[index] > now_ns)
-            continue;
-        plane->slot_reports[index] = next_report(now_ns, index);
-        send_sender_report(plane, &plane->slots[index], now_ns);
-        if (--budget == 0)
-            plane->slot_report_from = index + 1;
-    }
-    for (uint32_t index = 0; index < plane->peer_end && budget; index++) {
-        kb_peer_clock *clock = &plane->peer_clocks[index];
-        if (clock->report_ns > now_ns)
-            continue;
-        bool more = send_receiver_report(plane, &plane->peers[index], now_ns);
-        clock->report_ns = more ? next_report(now_ns, index) : INT64_MAX;
-        budget--;
-    }
-    if (budget == 0)
-        plane->reports_now = true;
 }

@@ -10,9 +10,17 @@ static void set_source_reading(kb_slot *slot)
     kb_reading_set(&slot->readings[KB_SLOT_SOURCE], slot->source ? slot->source->handle : 0);
 }
 
+static void set_layer(kb_slot *slot, int layer)
+{
+    slot->layer = (int8_t)layer;
+    kb_reading_set(&slot->readings[KB_SLOT_LAYER], (uint64_t)(layer + 1));
+}
+
 static void listen_to(kb_slot *slot, kb_track *track)
 {
     slot->source = track;
+    slot->changed = true;
+    set_layer(slot, slot->video ? -1 : 0);
     slot->next = NULL;
     slot->previous = track->last_listener;
     if (track->last_listener)
@@ -33,6 +41,7 @@ static void stop_listening(kb_slot *slot)
     *(slot->next ? &slot->next->previous : &track->last_listener) = slot->previous;
     slot->source = NULL;
     slot->next = slot->previous = NULL;
+    set_layer(slot, -1);
     kb_remap_switch(&slot->remap);
     set_source_reading(slot);
 }
@@ -59,7 +68,7 @@ static void stop_waiting(kb_slot *slot)
     slot->next_waiting = slot->previous_waiting = NULL;
 }
 
-void kb_slot_set_source(kb_plane *plane, kb_slot *slot, kb_track *track)
+void kb_slot_set_source(kb_plane *plane, kb_slot *slot, kb_track *track, int64_t now_ns)
 {
     stop_waiting(slot);
     if (!track) {
@@ -71,27 +80,63 @@ void kb_slot_set_source(kb_plane *plane, kb_slot *slot, kb_track *track)
         /* The old source is heard until the new one speaks: a switch to silence would be a gap. */
         wait_for(slot, track);
     }
+    kb_slot_ask(plane, slot, now_ns);
 }
 
-void kb_track_abandon(kb_plane *plane, kb_track *track)
+void kb_track_abandon(kb_plane *plane, kb_track *track, int64_t now_ns)
 {
+    while (track->waiting)
+        stop_waiting(track->waiting);
     while (track->listeners) {
         kb_slot *slot = track->listeners;
         kb_track *wanted = slot->pending;
-        kb_slot_set_source(plane, slot, NULL);
+        kb_slot_set_source(plane, slot, NULL, now_ns);
         if (wanted)
-            kb_slot_set_source(plane, slot, wanted);
+            kb_slot_set_source(plane, slot, wanted, now_ns);
     }
-    while (track->waiting)
-        stop_waiting(track->waiting);
 }
 
-static void send_to_slot(kb_plane *plane, kb_slot *slot, const kb_media *media, int64_t now_ns)
+/* The counter of a packet as the listener sees it: after a switch it goes on by one. */
+static uint16_t map_counter(kb_counter_map *map, uint16_t value, bool rebased, uint16_t modulo_mask)
+{
+    if (rebased || !map->started) {
+        map->offset = map->started ? (uint16_t)(map->last + 1 - value) : 0;
+        map->started = true;
+        map->last = (uint16_t)(value + map->offset) & modulo_mask;
+        return map->last;
+    }
+    uint16_t mapped = (uint16_t)(value + map->offset) & modulo_mask;
+    /* Ahead by less than half the range: what is older than the furthest one leaves it. */
+    if ((uint16_t)((mapped - map->last) & modulo_mask) <= modulo_mask / 2)
+        map->last = mapped;
+    return mapped;
+}
+
+static void map_counters(kb_slot *slot, const kb_media *media, bool rebased, kb_sent *numbers)
+{
+    const kb_frame_info *frame = &media->frame;
+    if (frame->picture_at)
+        numbers->picture =
+            map_counter(&slot->picture, frame->picture, rebased, frame->long_picture ? 0x7fff : 0x7f);
+    if (frame->tl0_at)
+        numbers->tl0 = (uint8_t)map_counter(&slot->tl0, frame->tl0, rebased, 0xff);
+    if (kb_rtp_has(&media->extensions, KB_EXT_DEPENDENCY)) {
+        const uint8_t *value = media->packet + media->extensions.at[KB_EXT_DEPENDENCY];
+        numbers->frame_number =
+            map_counter(&slot->frame_number, (uint16_t)(value[1] << 8 | value[2]), rebased, 0xffff);
+    }
+}
+
+static void send_to_slot(kb_plane *plane, kb_slot *slot, const kb_track *track, const kb_media *media,
+                         int64_t now_ns)
 {
     kb_peer *peer = &plane->peers[slot->peer];
-    const kb_address *to = kb_peer_egress(peer);
-    if (!peer->transmit || !to) {
+    if (!peer->transmit || !kb_peer_egress(peer)) {
         KB_COUNT(plane, rtp_unsendable);
+        return;
+    }
+    if (!slot->has_type[media->codec]) {
+        KB_COUNT(plane, rtp_unreceivable);
         return;
     }
     kb_remap_out mapped;
@@ -99,49 +144,99 @@ static void send_to_slot(kb_plane *plane, kb_slot *slot, const kb_media *media, 
         KB_COUNT(plane, rtp_late);
         return;
     }
-    kb_rtp_out header = {
-        .ssrc = slot->setup.ssrc,
-        .timestamp = mapped.timestamp,
+    kb_sent numbers = {
+        .sent_ns = now_ns,
+        .track = track->handle,
+        .layer = media->layer,
         .sequence = mapped.sequence,
-        .payload_type = slot->setup.payload_type,
-        .marker = media->marker || mapped.rebased,
-        .mid_id = slot->setup.mid_bytes ? slot->setup.mid_id : 0,
-        .mid_bytes = slot->setup.mid_bytes,
-        .mid = slot->setup.mid,
-        .level_id = media->has_level ? slot->setup.level_id : 0,
-        .level = media->level,
+        .source_sequence = media->rtp.sequence,
+        .timestamp = mapped.timestamp,
+        /* The marker of audio says that a talk spurt begins, that of video that a frame ends. */
+        .marker = media->marker || (mapped.rebased && !slot->video),
     };
-    uint8_t *packet = kb_egress_claim(plane->egress);
-    size_t header_bytes = kb_rtp_write(packet, &header);
-    if (header_bytes + media->bytes + peer->tag_bytes > KB_EGRESS_BUFFER_BYTES) {
-        KB_COUNT(plane, protect_failed);
+    if (slot->video)
+        map_counters(slot, media, mapped.rebased, &numbers);
+    if (kb_slot_send(plane, slot, media, &numbers, false, now_ns) == 0)
         return;
-    }
-    memcpy(packet + header_bytes, media->payload, media->bytes);
-    int bytes = (int)(header_bytes + media->bytes);
-    if (plane->config.srtp.protect(peer->transmit, packet, &bytes) != KB_SRTP_OK) {
-        KB_COUNT(plane, protect_failed);
-        return;
-    }
-    kb_egress_commit(plane->egress, (size_t)bytes, to);
     slot->packets++;
     slot->octets += (uint32_t)media->bytes;
     if (mapped.rebased) {
         plane->slot_reports[kb_handle_index(slot->handle)] = now_ns;
         plane->reports_now = true;
-        kb_reading_add(&slot->readings[KB_SLOT_SOURCE_CHANGES], 1);
-        KB_COUNT(plane, source_changes);
+        if (slot->changed) {
+            slot->changed = false;
+            kb_reading_add(&slot->readings[KB_SLOT_SOURCE_CHANGES], 1);
+            KB_COUNT(plane, source_changes);
+        }
     }
     KB_COUNT(plane, rtp_forwarded);
     kb_reading_add(&slot->readings[KB_SLOT_PACKETS], 1);
     kb_reading_add(&slot->readings[KB_SLOT_BYTES], media->bytes);
     kb_reading_set(&slot->readings[KB_SLOT_LAST_NS], (uint64_t)now_ns);
-    kb_reading_add(&peer->readings[KB_PEER_PACKETS_SENT], 1);
-    kb_reading_add(&peer->readings[KB_PEER_BYTES_SENT], (uint64_t)bytes);
+}
+
+/* The timestamp of a layer's packet on another layer's clock, from the publisher's reports about both. */
+static void align(const kb_track *track, int before, kb_remap_in *in, int after)
+{
+    const kb_layer *from = &track->layers[before], *to = &track->layers[after];
+    if (!from->sr_ntp || !to->sr_ntp)
+        return;
+    int64_t apart = (int64_t)(to->sr_ntp - from->sr_ntp); /* 32.32 s */
+    int64_t ticks = (apart >> 16) * (int64_t)track->setup.clock_rate / 65536;
+    in->aligned = true;
+    in->aligned_timestamp = in->timestamp - to->sr_timestamp + from->sr_timestamp + (uint32_t)ticks;
+}
+
+/* Whether the slot takes this packet; a key frame of the layer it is to have moves it there. */
+static bool takes_packet(kb_slot *slot, const kb_track *track, kb_media *media)
+{
+    if (slot->paused)
+        return false;
+    if (slot->layer == media->layer)
+        return true;
+    if (!media->frame.key || kb_slot_target(slot, track) != media->layer)
+        return false;
+    if (slot->layer >= 0) {
+        align(track, slot->layer, &media->rtp, media->layer);
+        kb_reading_add(&slot->readings[KB_SLOT_LAYER_SWITCHES], 1);
+    }
+    set_layer(slot, media->layer);
+    kb_remap_switch(&slot->remap);
+    return true;
+}
+
+static void forward_video(kb_plane *plane, kb_track *track, const kb_media *media, int64_t now_ns)
+{
+    if (media->frame.key) {
+        for (kb_slot *slot = track->waiting, *next; slot; slot = next) {
+            next = slot->next_waiting;
+            if (kb_slot_target(slot, track) != media->layer || !slot->has_type[media->codec])
+                continue;
+            stop_waiting(slot);
+            stop_listening(slot);
+            listen_to(slot, track);
+        }
+    }
+    for (kb_slot *slot = track->listeners; slot; slot = slot->next) {
+        kb_media aligned;
+        if (slot->layer == media->layer && !slot->paused) {
+            send_to_slot(plane, slot, track, media, now_ns);
+            continue;
+        }
+        if (!media->frame.key || !slot->video)
+            continue;
+        aligned = *media;
+        if (takes_packet(slot, track, &aligned))
+            send_to_slot(plane, slot, track, &aligned, now_ns);
+    }
 }
 
 void kb_forward(kb_plane *plane, kb_track *track, const kb_media *media, int64_t now_ns)
 {
+    if (track->video) {
+        forward_video(plane, track, media, now_ns);
+        return;
+    }
     while (track->waiting) {
         kb_slot *slot = track->waiting;
         stop_waiting(slot);
@@ -149,7 +244,22 @@ void kb_forward(kb_plane *plane, kb_track *track, const kb_media *media, int64_t
         listen_to(slot, track);
     }
     for (kb_slot *slot = track->listeners; slot; slot = slot->next)
-        send_to_slot(plane, slot, media, now_ns);
+        if (!slot->paused)
+            send_to_slot(plane, slot, track, media, now_ns);
+}
+
+void kb_forward_empty(kb_track *track, int layer, uint16_t sequence)
+{
+    for (kb_slot *slot = track->listeners; slot; slot = slot->next)
+        if (slot->layer == layer)
+            kb_remap_skip(&slot->remap, sequence);
+}
+
+void kb_forward_restart(kb_track *track, int layer)
+{
+    for (kb_slot *slot = track->listeners; slot; slot = slot->next)
+        if (slot->layer == layer)
+            set_layer(slot, -1);
 }
 
 static void inject(kb_plane *plane, const kb_bus_packet *packet, int64_t now_ns)
@@ -160,24 +270,29 @@ static void inject(kb_plane *plane, const kb_bus_packet *packet, int64_t now_ns)
         return;
     }
     kb_media media = {
+        .packet = &packet->audio_level,
         .payload = packet->payload,
         .bytes = packet->payload_bytes,
         .rtp = {.timestamp = packet->rtp_timestamp,
                 .sequence = track->injected_sequence++,
                 .nominal = true,
                 .at_ns = packet->at_ns},
+        .codec = KB_CODEC_OPUS,
         .marker = packet->marker,
-        .has_level = packet->audio_level != 0x7f,
-        .level = packet->audio_level,
     };
-    track->anchored = true;
-    track->anchor_timestamp = packet->rtp_timestamp;
-    track->anchor_ns = packet->at_ns;
+    if (packet->audio_level != 0x7f) {
+        media.extensions.mask = 1u << KB_EXT_LEVEL;
+        media.extensions.bytes[KB_EXT_LEVEL] = 1;
+    }
+    kb_layer *layer = &track->layers[0];
+    layer->anchored = true;
+    layer->anchor_timestamp = packet->rtp_timestamp;
+    layer->anchor_ns = packet->at_ns;
     track->last_ns = now_ns;
     kb_reading_add(&track->readings[KB_TRACK_PACKETS], 1);
     kb_reading_add(&track->readings[KB_TRACK_BYTES], media.bytes);
     kb_reading_set(&track->readings[KB_TRACK_LAST_NS], (uint64_t)now_ns);
-    kb_reading_set(&track->readings[KB_TRACK_LEVEL], media.level);
+    kb_reading_set(&track->readings[KB_TRACK_LEVEL], packet->audio_level);
     KB_COUNT(plane, injected);
     kb_forward(plane, track, &media, now_ns);
 }

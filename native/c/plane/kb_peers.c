@@ -14,9 +14,9 @@ typedef struct ufrag_key {
 
 static bool same_ufrag(const void *owner, uint32_t value, const void *key)
 {
-    const kb_peer *peer = (const kb_peer *)owner + value;
+    const kb_credentials *credentials = &((const kb_peer *)owner + value / 2)->credentials[value % 2];
     const ufrag_key *ufrag = key;
-    return peer->ufrag_bytes == ufrag->size && memcmp(peer->ufrag, ufrag->bytes, ufrag->size) == 0;
+    return credentials->ufrag_bytes == ufrag->size && memcmp(credentials->ufrag, ufrag->bytes, ufrag->size) == 0;
 }
 
 static bool same_address(const void *owner, uint32_t value, const void *key)
@@ -38,12 +38,15 @@ static uint32_t index_of(const kb_peer *peer)
     return kb_handle_index(peer->handle);
 }
 
-kb_peer *kb_peer_by_ufrag(kb_plane *plane, const uint8_t *ufrag, size_t bytes)
+kb_peer *kb_peer_by_ufrag(kb_plane *plane, const uint8_t *ufrag, size_t bytes, int *which)
 {
     ufrag_key key = {ufrag, bytes};
     uint32_t found = kb_index_find(&plane->by_ufrag, kb_index_hash(&plane->by_ufrag, ufrag, bytes), same_ufrag,
                                    plane->peers, &key);
-    return found == KB_INDEX_NONE ? NULL : &plane->peers[found];
+    if (found == KB_INDEX_NONE)
+        return NULL;
+    *which = (int)(found % 2);
+    return &plane->peers[found / 2];
 }
 
 kb_peer *kb_peer_by_address(kb_plane *plane, const kb_address *address, int *tuple)
@@ -56,12 +59,67 @@ kb_peer *kb_peer_by_address(kb_plane *plane, const kb_address *address, int *tup
     return &plane->peers[found / KB_PEER_TUPLES];
 }
 
+void kb_peer_credentials(kb_credentials *credentials, const kb_add_peer *from)
+{
+    credentials->ufrag_bytes = from->ufrag_bytes;
+    credentials->password_bytes = from->password_bytes;
+    memcpy(credentials->ufrag, from->ufrag, sizeof credentials->ufrag);
+    memcpy(credentials->password, from->password, sizeof credentials->password);
+}
+
+static uint64_t hash_ufrag(const kb_plane *plane, const kb_credentials *credentials)
+{
+    return kb_index_hash(&plane->by_ufrag, credentials->ufrag, credentials->ufrag_bytes);
+}
+
+static int register_ufrag(kb_plane *plane, kb_peer *peer, int at)
+{
+    const kb_credentials *credentials = &peer->credentials[at];
+    int which;
+    if (kb_peer_by_ufrag(plane, credentials->ufrag, credentials->ufrag_bytes, &which))
+        return -1;
+    return kb_index_add(&plane->by_ufrag, hash_ufrag(plane, credentials), index_of(peer) * 2 + (uint32_t)at);
+}
+
+static void unregister_ufrag(kb_plane *plane, kb_peer *peer, int at)
+{
+    if (peer->credentials[at].ufrag_bytes)
+        kb_index_remove(&plane->by_ufrag, hash_ufrag(plane, &peer->credentials[at]),
+                        index_of(peer) * 2 + (uint32_t)at);
+    plane->config.crypto.cleanse(&peer->credentials[at], sizeof peer->credentials[at]);
+}
+
 int kb_peer_register(kb_plane *plane, kb_peer *peer)
 {
-    if (kb_peer_by_ufrag(plane, peer->ufrag, peer->ufrag_bytes))
+    return register_ufrag(plane, peer, 0);
+}
+
+int kb_peer_restart(kb_plane *plane, kb_peer *peer, const kb_add_peer *with)
+{
+    /* A second restart before the first one was used: only the latest offer counts. */
+    unregister_ufrag(plane, peer, 1);
+    kb_credentials fresh = {0};
+    int which;
+    if (kb_peer_by_ufrag(plane, with->ufrag, with->ufrag_bytes, &which))
         return -1;
-    return kb_index_add(&plane->by_ufrag, kb_index_hash(&plane->by_ufrag, peer->ufrag, peer->ufrag_bytes),
-                        index_of(peer));
+    kb_peer_credentials(&fresh, with);
+    peer->credentials[1] = fresh;
+    plane->config.crypto.cleanse(&fresh, sizeof fresh);
+    if (kb_index_add(&plane->by_ufrag, hash_ufrag(plane, &peer->credentials[1]), index_of(peer) * 2 + 1) == 0)
+        return 0;
+    plane->config.crypto.cleanse(&peer->credentials[1], sizeof peer->credentials[1]);
+    return -1;
+}
+
+void kb_peer_restarted(kb_plane *plane, kb_peer *peer)
+{
+    kb_credentials chosen = peer->credentials[1];
+    unregister_ufrag(plane, peer, 0);
+    unregister_ufrag(plane, peer, 1);
+    peer->credentials[0] = chosen;
+    plane->config.crypto.cleanse(&chosen, sizeof chosen);
+    kb_index_add(&plane->by_ufrag, hash_ufrag(plane, &peer->credentials[0]), index_of(peer) * 2);
+    KB_COUNT(plane, ice_restarts);
 }
 
 /* The tuple in use that was heard last; -1 without any. */
@@ -90,8 +148,8 @@ void kb_peer_unregister(kb_plane *plane, kb_peer *peer)
     for (int tuple = 0; tuple < KB_PEER_TUPLES; tuple++)
         if (peer->tuples[tuple].used)
             drop_tuple(plane, peer, tuple);
-    kb_index_remove(&plane->by_ufrag, kb_index_hash(&plane->by_ufrag, peer->ufrag, peer->ufrag_bytes),
-                    index_of(peer));
+    unregister_ufrag(plane, peer, 0);
+    unregister_ufrag(plane, peer, 1);
 }
 
 static int free_tuple(kb_plane *plane, kb_peer *peer)

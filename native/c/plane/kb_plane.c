@@ -97,7 +97,7 @@ static int make_tables(kb_plane *plane)
     for (uint32_t i = 0; i < config->max_slots; i++)
         plane->slot_reports[i] = INT64_MAX;
     return kb_index_init(&plane->by_address, config->max_peers * KB_PEER_TUPLES, config->seed) ||
-                   kb_index_init(&plane->by_ufrag, config->max_peers, ~config->seed)
+                   kb_index_init(&plane->by_ufrag, config->max_peers * 2, ~config->seed)
                ? -1
                : 0;
 }

@@ -12,6 +12,7 @@
 #include "kb_rtcp.h"
 #include "kb_rtp.h"
 #include "kb_srtp_table.h"
+#include "kb_video.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -47,6 +48,8 @@ typedef enum kb_command_kind {
     KB_ADD_SLOT,
     KB_SET_SLOT_SOURCE,
     KB_REMOVE_SLOT,
+    KB_LIMIT_SLOT,
+    KB_RESTART_ICE,
 } kb_command_kind;
 
 typedef struct kb_add_peer {
@@ -63,33 +66,59 @@ typedef struct kb_set_keys {
     uint8_t tag_bytes;
 } kb_set_keys;
 
+typedef struct kb_payload_type {
+    uint8_t number;
+    uint8_t codec; /* kb_codec */
+    uint8_t rtx;   /* the RTX payload type whose apt is this one, 0 = none */
+} kb_payload_type;
+
+enum { KB_KIND_AUDIO, KB_KIND_VIDEO };
+
 typedef struct kb_add_track {
     uint32_t peer; /* 0 = injected: filled from the bus */
     uint32_t clock_rate;
-    uint32_t ssrcs[KB_TRACK_SSRCS];
+    uint32_t ssrcs[KB_TRACK_SSRCS];     /* with simulcast by SSRC: lowest layer first */
+    uint32_t rtx_ssrcs[KB_TRACK_SSRCS]; /* of the same stream, 0 = none */
+    kb_video_layer *video;              /* `layers` of them, NULL for audio */
+    kb_payload_type payload_types[KB_TRACK_PAYLOAD_TYPES];
     uint8_t ssrc_count;
     uint8_t payload_type_count; /* 0 = any */
-    uint8_t payload_types[KB_TRACK_PAYLOAD_TYPES];
-    uint8_t mid_id;
-    uint8_t level_id;
+    uint8_t kind;
+    uint8_t layers;    /* 1 … KB_LAYERS */
+    uint8_t rid_count; /* 0 = not told apart by rid */
     uint8_t mid_bytes;
+    uint8_t rid_bytes[KB_LAYERS];
+    uint8_t ids[KB_EXT_COUNT]; /* 0 = not negotiated */
     uint8_t mid[KB_MID_BYTES];
+    uint8_t rids[KB_LAYERS][KB_MID_BYTES];
+    bool nack, pli, transport_cc, remb;
 } kb_add_track;
 
 typedef struct kb_add_slot {
     uint32_t peer;
     uint32_t ssrc;
+    uint32_t rtx_ssrc; /* 0 = none */
     uint32_t clock_rate;
     uint32_t first_timestamp;
     uint16_t first_sequence;
-    uint8_t payload_type;
-    uint8_t mid_id;
-    uint8_t level_id;
+    uint16_t first_rtx_sequence;
+    kb_video_slot *video; /* NULL for audio */
+    kb_payload_type payload_types[KB_CODEC_COUNT]; /* one per codec the subscriber can receive */
+    uint8_t payload_type_count;
+    uint8_t kind;
     uint8_t mid_bytes;
     uint8_t cname_bytes;
+    uint8_t ids[KB_EXT_COUNT]; /* 0 = not negotiated */
     uint8_t mid[KB_MID_BYTES];
     char cname[KB_CNAME_BYTES];
+    bool nack;
 } kb_add_slot;
+
+#define KB_ANY_LAYER 255
+typedef struct kb_limit_slot {
+    uint8_t layer; /* the highest that may be sent, KB_ANY_LAYER = any */
+    bool paused;
+} kb_limit_slot;
 
 typedef struct kb_command {
     uint32_t kind;
@@ -99,6 +128,8 @@ typedef struct kb_command {
         kb_set_keys set_keys;
         kb_add_track add_track;
         kb_add_slot add_slot;
+        kb_limit_slot limit_slot;
+        kb_add_peer restart; /* KB_RESTART_ICE: the new credentials */
         uint32_t number; /* KB_FEED_MIX: the source, 0 = none. KB_SET_SLOT_SOURCE: the track, 0 = none */
         struct {
             uint32_t bytes;
@@ -181,7 +212,19 @@ enum kb_track_reading {
     KB_TRACK_LOST, /* as int64 */
     KB_TRACK_JITTER_TICKS,
     KB_TRACK_LEVEL, /* RFC 6464 octet; 0x7f = unknown or silent */
-    KB_TRACK_READINGS,
+    KB_TRACK_LAYERS, /* KB_LAYERS × KB_LAYER_READINGS */
+    KB_TRACK_READINGS = KB_TRACK_LAYERS + KB_LAYERS * 8,
+};
+enum kb_layer_reading {
+    KB_LAYER_PACKETS,
+    KB_LAYER_BITRATE, /* bit/s of payload over the last half second */
+    KB_LAYER_LOST,    /* as int64; after retransmission */
+    KB_LAYER_NACKS,   /* packets asked for */
+    KB_LAYER_PLIS,
+    KB_LAYER_KEY_FRAMES,
+    KB_LAYER_RECOVERED, /* packets that came by RTX */
+    KB_LAYER_LAST_NS,
+    KB_LAYER_READINGS,
 };
 enum kb_slot_reading {
     KB_SLOT_HANDLE,
@@ -195,6 +238,12 @@ enum kb_slot_reading {
     KB_SLOT_JITTER_TICKS,
     KB_SLOT_RTT_NS, /* 0 = unknown */
     KB_SLOT_REPORTED_NS, /* 0 = never */
+    KB_SLOT_LAYER,  /* sent now, + 1; 0 = none */
+    KB_SLOT_WANTED, /* + 1; 0 = none */
+    KB_SLOT_RETRANSMITTED,
+    KB_SLOT_PLIS, /* asked for by the listener */
+    KB_SLOT_ESTIMATE_BPS, /* of the listener's downlink, 0 = unknown */
+    KB_SLOT_LAYER_SWITCHES,
     KB_SLOT_READINGS,
 };
 uint64_t kb_plane_peer_reading(const kb_plane *plane, uint32_t handle, enum kb_peer_reading reading);

@@ -63,77 +63,19 @@ kb_rx_stream *kb_receive_stream(kb_plane *plane, kb_peer *peer, uint32_t ssrc, i
     return stream;
 }
 
-static kb_track *track_by_mid(kb_peer *peer, const kb_rtp_extensions *found)
+static void anchor(kb_layer *layer, uint32_t clock_rate, uint32_t timestamp, int64_t now_ns)
 {
-    for (kb_track *track = peer->tracks; track; track = track->next_of_peer)
-        if (track->setup.mid_bytes == found->mid_bytes && memcmp(track->setup.mid, found->mid, found->mid_bytes) == 0)
-            return track;
-    return NULL;
-}
-
-static kb_track *track_by_ssrc(kb_peer *peer, uint32_t ssrc)
-{
-    for (kb_track *track = peer->tracks; track; track = track->next_of_peer)
-        for (uint8_t i = 0; i < track->setup.ssrc_count; i++)
-            if (track->setup.ssrcs[i] == ssrc)
-                return track;
-    return NULL;
-}
-
-static bool takes(const kb_track *track, uint8_t payload_type)
-{
-    for (uint8_t i = 0; i < track->setup.payload_type_count; i++)
-        if (track->setup.payload_types[i] == payload_type)
-            return true;
-    return false;
-}
-
-static kb_track *track_by_payload_type(kb_peer *peer, uint8_t payload_type)
-{
-    kb_track *only = NULL;
-    for (kb_track *track = peer->tracks; track; track = track->next_of_peer) {
-        if (!takes(track, payload_type))
-            continue;
-        if (only)
-            return NULL;
-        only = track;
-    }
-    return only;
-}
-
-static kb_track *route(kb_plane *plane, kb_peer *peer, kb_rx_stream *stream, const kb_rtp *rtp,
-                       const kb_rtp_extensions *found)
-{
-    kb_track *track = NULL;
-    if (found->mid) {
-        /* A mid that names nothing is a section we refused: its SSRC or PT must not put it elsewhere. */
-        track = track_by_mid(peer, found);
-        stream->track = track ? track->handle : 0;
-        return track;
-    }
-    track = kb_track_at(plane, stream->track);
-    if (track)
-        return track;
-    track = track_by_ssrc(peer, rtp->ssrc);
-    if (!track)
-        track = track_by_payload_type(peer, rtp->payload_type);
-    stream->track = track ? track->handle : 0;
-    return track;
-}
-
-static void anchor(kb_track *track, uint32_t timestamp, int64_t now_ns)
-{
-    int32_t ticks = (int32_t)(timestamp - track->anchor_timestamp);
-    if (track->anchored && ticks < 0 && ticks > -(int32_t)track->setup.clock_rate)
+    int32_t ticks = (int32_t)(timestamp - layer->anchor_timestamp);
+    if (layer->anchored && ticks < 0 && ticks > -(int32_t)clock_rate)
         return; /* out of order */
-    int64_t expected_ns = track->anchor_ns + (int64_t)ticks * 1000000000 / track->setup.clock_rate;
+    int64_t expected_ns = layer->anchor_ns + (int64_t)ticks * 1000000000 / clock_rate;
     int64_t late_ns = now_ns - expected_ns;
-    if (!track->anchored || late_ns < 0 || late_ns > ANCHOR_STEP_NS || ticks < 0)
-        track->anchor_ns = now_ns;
+    if (!layer->anchored || late_ns < 0 || late_ns > ANCHOR_STEP_NS || ticks < 0)
+        layer->anchor_ns = now_ns;
     else
-        track->anchor_ns = expected_ns + late_ns / 512; /* 512 packets ≈ 10 s: jitter averages out, drift does not */
-    track->anchor_timestamp = timestamp;
-    track->anchored = true;
+        layer->anchor_ns = expected_ns + late_ns / 512; /* 512 packets ≈ 10 s: jitter averages out, drift does not */
+    layer->anchor_timestamp = timestamp;
+    layer->anchored = true;
 }
 
 static void note_running(kb_plane *plane, kb_track *track, int64_t now_ns)
@@ -149,6 +91,11 @@ static void note_running(kb_plane *plane, kb_track *track, int64_t now_ns)
         KB_COUNT(plane, tracks_resumed);
     clock->state = KB_TRACK_RUNNING;
     kb_states_track(plane, track);
+}
+
+static uint8_t level_of(const kb_media *media)
+{
+    return kb_rtp_has(&media->extensions, KB_EXT_LEVEL) ? media->packet[media->extensions.at[KB_EXT_LEVEL]] : 0x7f;
 }
 
 static void push_to_mix(kb_plane *plane, kb_track *track, const kb_media *media, int64_t now_ns)
@@ -168,7 +115,7 @@ static void push_to_mix(kb_plane *plane, kb_track *track, const kb_media *media,
     packet->ssrc = media->rtp.ssrc;
     packet->sequence = media->rtp.sequence;
     packet->payload_bytes = (uint16_t)media->bytes;
-    packet->audio_level = media->has_level ? media->level : 0x7f;
+    packet->audio_level = level_of(media);
     packet->marker = media->marker;
     memcpy(packet->payload, media->payload, media->bytes);
     kb_ring_publish(&plane->bus->to_mix);
@@ -191,30 +138,164 @@ static bool unprotect(kb_plane *plane, kb_peer *peer, uint8_t *data, size_t *siz
     return false;
 }
 
+static kb_reading *layer_reading(kb_track *track, int layer, enum kb_layer_reading reading)
+{
+    return &track->readings[KB_TRACK_LAYERS + layer * KB_LAYER_READINGS + (int)reading];
+}
+
 static void note_track(kb_track *track, const kb_rx_stream *stream, const kb_media *media, int64_t now_ns)
 {
     kb_reading_add(&track->readings[KB_TRACK_PACKETS], 1);
     kb_reading_add(&track->readings[KB_TRACK_BYTES], media->bytes);
     kb_reading_set(&track->readings[KB_TRACK_LAST_NS], (uint64_t)now_ns);
-    kb_reading_set(&track->readings[KB_TRACK_SSRC], stream->ssrc);
-    kb_reading_set(&track->readings[KB_TRACK_LOST], (uint64_t)(int64_t)kb_reception_lost(&stream->reception));
-    kb_reading_set(&track->readings[KB_TRACK_JITTER_TICKS], stream->reception.jitter_16 >> 4);
-    kb_reading_set(&track->readings[KB_TRACK_LEVEL], media->has_level ? media->level : 0x7f);
+    kb_reading_set(&track->readings[KB_TRACK_SSRC], media->rtp.ssrc);
+    kb_reading_set(&track->readings[KB_TRACK_LEVEL], level_of(media));
+    kb_reading_add(layer_reading(track, media->layer, KB_LAYER_PACKETS), 1);
+    kb_reading_set(layer_reading(track, media->layer, KB_LAYER_LAST_NS), (uint64_t)now_ns);
+    if (stream->repairs)
+        return;
+    uint64_t lost = (uint64_t)(int64_t)kb_reception_lost(&stream->reception);
+    if (media->layer == 0 || !track->video) {
+        kb_reading_set(&track->readings[KB_TRACK_LOST], lost);
+        kb_reading_set(&track->readings[KB_TRACK_JITTER_TICKS], stream->reception.jitter_16 >> 4);
+    }
+    kb_reading_set(layer_reading(track, media->layer, KB_LAYER_LOST), lost);
 }
 
-/* One track is one stream at a time: two SSRCs in turn would re-base every listener with every packet. */
-static bool takes_stream(kb_plane *plane, kb_track *track, uint32_t ssrc, int64_t now_ns)
+/* One layer is one stream at a time: two SSRCs in turn would re-base every listener with every packet. */
+static bool takes_stream(kb_plane *plane, kb_layer *layer, uint32_t ssrc, int64_t now_ns)
 {
-    if (track->has_ssrc && track->ssrc != ssrc) {
-        if (now_ns - track->last_ns < STREAM_TAKEOVER_NS) {
+    if (layer->has_ssrc && layer->ssrc != ssrc) {
+        if (now_ns - layer->last_ns < STREAM_TAKEOVER_NS) {
             KB_COUNT(plane, rtp_second_stream);
             return false;
         }
-        track->anchored = false;
+        layer->anchored = false;
+        layer->sr_ntp = 0;
+        if (layer->video)
+            layer->video->loss = (kb_loss){.restarted = true};
     }
-    track->has_ssrc = true;
-    track->ssrc = ssrc;
+    layer->has_ssrc = true;
+    layer->ssrc = ssrc;
     return true;
+}
+
+/* Keeps the packet for retransmission; false for one that is kept already or too old to be. */
+static bool store(kb_layer *layer, kb_media *media, const uint8_t *data, size_t size)
+{
+    if (!kb_loss_receive(&layer->video->loss, media->rtp.sequence, media->frame.key))
+        return false;
+    /* What was kept under the old numbers would be taken for what comes under the same new ones. */
+    for (size_t i = 0; layer->video->loss.restarted && i < KB_STORED_PACKETS; i++)
+        layer->video->stored[i].used = false;
+    kb_stored *stored = &layer->video->stored[media->rtp.sequence % KB_STORED_PACKETS];
+    stored->used = true;
+    memcpy(stored->data, data, size);
+    stored->media = *media;
+    stored->media.packet = stored->data;
+    stored->media.payload = stored->data + (media->payload - data);
+    return true;
+}
+
+static bool receive_video(kb_plane *plane, kb_track *track, kb_media *media, const uint8_t *data, size_t size,
+                          int64_t now_ns)
+{
+    kb_layer *layer = &track->layers[media->layer];
+    kb_codec_read((kb_codec)media->codec, media->payload, media->bytes, &media->frame);
+    if (kb_rtp_has(&media->extensions, KB_EXT_DEPENDENCY) && media->codec >= KB_CODEC_VP9)
+        media->frame.key |= kb_dependency_key(data + media->extensions.at[KB_EXT_DEPENDENCY],
+                                              media->extensions.bytes[KB_EXT_DEPENDENCY]);
+    if (!store(layer, media, data, size)) {
+        KB_COUNT(plane, rtp_duplicate);
+        return false;
+    }
+    if (layer->video->loss.restarted) {
+        layer->video->loss.restarted = false;
+        kb_forward_restart(track, media->layer);
+    }
+    layer->rate_bytes += media->bytes;
+    if (media->frame.key) {
+        layer->key_wanted = false;
+        KB_COUNT(plane, key_frames);
+        kb_reading_add(layer_reading(track, media->layer, KB_LAYER_KEY_FRAMES), 1);
+    }
+    kb_forward(plane, track, media, now_ns);
+    return true;
+}
+
+/* What the packet is to its track: media of a codec, or the repair of one; false when it is neither. */
+static bool read_type(const kb_track *track, uint8_t number, uint8_t *codec, bool *repairs)
+{
+    *repairs = false;
+    *codec = KB_CODEC_OPUS;
+    if (track->setup.payload_type_count == 0)
+        return true;
+    for (uint8_t i = 0; i < track->setup.payload_type_count; i++) {
+        const kb_payload_type *type = &track->setup.payload_types[i];
+        *codec = type->codec;
+        if (type->number == number)
+            return true;
+        *repairs = type->rtx && type->rtx == number;
+        if (*repairs)
+            return true;
+    }
+    return false;
+}
+
+/* RFC 4588 §4: the payload begins with the sequence number of what is repaired. */
+static bool unwrap(kb_plane *plane, kb_track *track, kb_rx_stream *stream, kb_media *media)
+{
+    KB_COUNT(plane, rtx_received);
+    stream->repairs = true;
+    const kb_layer *layer = &track->layers[stream->layer];
+    if (media->bytes <= 2) {
+        KB_COUNT(plane, rtx_empty); /* probing */
+        return false;
+    }
+    if (!layer->video || !layer->has_ssrc) {
+        KB_COUNT(plane, rtx_unrouted);
+        return false;
+    }
+    media->rtp.ssrc = layer->ssrc;
+    media->rtp.sequence = (uint16_t)(media->payload[0] << 8 | media->payload[1]);
+    /* A repaired packet is one of the near past: a number from elsewhere would restart the stream. */
+    if ((uint16_t)(layer->video->loss.highest - media->rtp.sequence) > KB_LOSS_JUMP) {
+        KB_COUNT(plane, rtx_unrouted);
+        return false;
+    }
+    media->payload += 2;
+    media->bytes -= 2;
+    return true;
+}
+
+static void receive_media(kb_plane *plane, kb_track *track, kb_rx_stream *stream, kb_media *media,
+                          const uint8_t *data, size_t size, bool repairs, int64_t now_ns)
+{
+    if (repairs && !unwrap(plane, track, stream, media))
+        return;
+    media->layer = stream->layer;
+    kb_layer *layer = &track->layers[media->layer];
+    if (!repairs && !takes_stream(plane, layer, stream->ssrc, now_ns))
+        return;
+    if (media->bytes == 0) {
+        KB_COUNT(plane, rtp_empty);
+        if (track->video && kb_loss_receive(&layer->video->loss, media->rtp.sequence, false))
+            kb_forward_empty(track, media->layer, media->rtp.sequence);
+        return;
+    }
+    note_running(plane, track, now_ns);
+    layer->last_ns = now_ns;
+    if (!repairs)
+        anchor(layer, track->setup.clock_rate, media->rtp.timestamp, now_ns);
+    note_track(track, stream, media, now_ns);
+    if (track->video) {
+        if (receive_video(plane, track, media, data, size, now_ns) && repairs)
+            kb_reading_add(layer_reading(track, media->layer, KB_LAYER_RECOVERED), 1);
+        return;
+    }
+    if (track->mix_source)
+        push_to_mix(plane, track, media, now_ns);
+    kb_forward(plane, track, media, now_ns);
 }
 
 void kb_receive_rtp(kb_plane *plane, kb_peer *peer, int tuple, uint8_t *data, size_t size, int64_t now_ns)
@@ -234,12 +315,18 @@ void kb_receive_rtp(kb_plane *plane, kb_peer *peer, int tuple, uint8_t *data, si
         KB_COUNT(plane, rtp_malformed);
         return;
     }
-    kb_rtp_extensions found;
-    if (kb_rtp_extensions_parse(data, &rtp, peer->mid_id, peer->level_id, &found) != 0)
+    kb_media media = {
+        .packet = data,
+        .payload = data + rtp.header_bytes,
+        .bytes = (size_t)payload_bytes,
+        .rtp = {.ssrc = rtp.ssrc, .timestamp = rtp.timestamp, .sequence = rtp.sequence, .at_ns = now_ns},
+        .marker = rtp.marker,
+    };
+    if (kb_rtp_extensions_parse(data, &rtp, &peer->ids, &media.extensions) != 0)
         KB_COUNT(plane, rtp_bad_extensions);
-    kb_track *track = route(plane, peer, stream, &rtp, &found);
+    kb_track *track = kb_route(plane, peer, stream, &rtp, &media);
     kb_reception_receive(&stream->reception, rtp.sequence, rtp.timestamp,
-                      track ? track->setup.clock_rate : DEFAULT_CLOCK_RATE, now_ns);
+                         track ? track->setup.clock_rate : DEFAULT_CLOCK_RATE, now_ns);
     stream->sends_rtp = true;
     kb_peer_clock *clock = &plane->peer_clocks[kb_handle_index(peer->handle)];
     if (clock->report_ns == INT64_MAX)
@@ -248,28 +335,14 @@ void kb_receive_rtp(kb_plane *plane, kb_peer *peer, int tuple, uint8_t *data, si
         KB_COUNT(plane, rtp_unrouted);
         return;
     }
-    if (track->setup.payload_type_count && !takes(track, rtp.payload_type)) {
+    bool repairs;
+    if (!read_type(track, rtp.payload_type, &media.codec, &repairs)) {
         KB_COUNT(plane, rtp_wrong_payload_type);
         return;
     }
-    if (!takes_stream(plane, track, rtp.ssrc, now_ns))
-        return;
-    if (payload_bytes == 0) {
-        KB_COUNT(plane, rtp_empty);
-        return;
-    }
-    kb_media media = {
-        .payload = data + rtp.header_bytes,
-        .bytes = (size_t)payload_bytes,
-        .rtp = {.ssrc = rtp.ssrc, .timestamp = rtp.timestamp, .sequence = rtp.sequence, .at_ns = now_ns},
-        .marker = rtp.marker,
-        .has_level = found.has_level && track->setup.level_id != 0,
-        .level = found.level,
-    };
-    note_running(plane, track, now_ns);
-    note_track(track, stream, &media, now_ns);
-    anchor(track, rtp.timestamp, now_ns);
-    if (track->mix_source)
-        push_to_mix(plane, track, &media, now_ns);
-    kb_forward(plane, track, &media, now_ns);
+    /* An extension that this section did not negotiate is not its. */
+    for (unsigned mask = media.extensions.mask; mask; mask &= mask - 1)
+        if (!track->setup.ids[__builtin_ctz(mask)])
+            media.extensions.mask &= (uint16_t)~(mask & -mask);
+    receive_media(plane, track, stream, &media, data, size, repairs, now_ns);
 }

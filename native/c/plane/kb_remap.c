@@ -2,6 +2,9 @@
 
 #define FRAME_NS 20000000
 #define NOMINAL_STEP_NS 10000000
+/* Between the last frame of one picture source and the first of the next: what is least noticed, and never 0. */
+#define PICTURE_STEP_NS 1000000
+#define LONGEST_ALIGNED_NS 1000000000
 /* After an hour of silence the exact distance means nothing to a jitter buffer, and the product stays small. */
 #define LONGEST_NS 3600000000000
 
@@ -30,19 +33,33 @@ static int64_t advance_ns(kb_remap *remap, const kb_remap_in *in)
 {
     int64_t elapsed_ns = in->at_ns - remap->last_at_ns;
     int64_t advance = elapsed_ns - remap->ahead_ns;
-    if (advance < FRAME_NS / 2 && !remap->left_out) {
+    int64_t least_ns = remap->video ? PICTURE_STEP_NS : FRAME_NS;
+    if (advance < FRAME_NS / 2 && !remap->left_out && !remap->video) {
         remap->left_out = true;
         return -1;
     }
     if (in->nominal)
         advance = (advance + NOMINAL_STEP_NS / 2) / NOMINAL_STEP_NS * NOMINAL_STEP_NS;
-    if (advance < FRAME_NS)
-        advance = FRAME_NS;
+    if (advance < least_ns)
+        advance = least_ns;
     if (advance > LONGEST_NS)
         advance = LONGEST_NS;
     int64_t ahead_ns = advance - elapsed_ns + remap->ahead_ns;
     remap->ahead_ns = ahead_ns < -FRAME_NS ? -FRAME_NS : ahead_ns > FRAME_NS ? FRAME_NS : ahead_ns;
     return advance;
+}
+
+/* Two layers of one picture, on one clock by the publisher's reports: the frame keeps its place in time. */
+static bool aligned_ticks(const kb_remap *remap, const kb_remap_in *in, uint32_t *ticks)
+{
+    if (!in->aligned || !remap->started)
+        return false;
+    int32_t ahead = (int32_t)(in->aligned_timestamp - remap->timestamp_offset - remap->last_timestamp);
+    int64_t most = (int64_t)remap->clock_rate * LONGEST_ALIGNED_NS / 1000000000;
+    if (ahead <= -(int32_t)remap->clock_rate / 10 || ahead > most)
+        return false;
+    *ticks = ahead > 0 ? (uint32_t)ahead : remap->clock_rate / 1000;
+    return true;
 }
 
 static int rebase(kb_remap *remap, const kb_remap_in *in)
@@ -51,6 +68,8 @@ static int rebase(kb_remap *remap, const kb_remap_in *in)
     if (advance < 0)
         return -1;
     uint32_t ticks = (uint32_t)(advance / 1000 * remap->clock_rate / 1000000);
+    if (aligned_ticks(remap, in, &ticks))
+        remap->ahead_ns = 0;
     remap->sequence_offset = (uint16_t)(in->sequence - remap->last_sequence - 1);
     remap->timestamp_offset = in->timestamp - remap->last_timestamp - ticks;
     remap->source_ssrc = in->ssrc;
@@ -85,4 +104,14 @@ int kb_remap_next(kb_remap *remap, const kb_remap_in *in, kb_remap_out *out)
     remap->last_timestamp = out->timestamp;
     remap->last_at_ns = in->at_ns;
     return 0;
+}
+
+void kb_remap_skip(kb_remap *remap, uint16_t sequence)
+{
+    if (remap->rebase || !remap->started || sequence != (uint16_t)(remap->highest + 1))
+        return;
+    remap->highest = sequence;
+    remap->sequence_offset++;
+    /* What came before has another offset now: late packets must not take numbers that are in use. */
+    remap->since_base = 0;
 }

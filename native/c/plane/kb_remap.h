@@ -11,6 +11,7 @@
 
 typedef struct kb_remap {
     uint32_t clock_rate;
+    bool video;   /* sources open with a key frame: nothing is left out, and a frame may follow at once */
     bool rebase;  /* the next packet opens a source */
     bool started; /* something was sent */
     bool left_out; /* the first packet of the coming source was */
@@ -31,6 +32,8 @@ typedef struct kb_remap_in {
     uint16_t sequence;
     bool nominal;  /* at_ns is the mixer's tick, not an arrival: elapsed time is whole 10 ms */
     int64_t at_ns;
+    bool aligned;           /* `aligned_timestamp` is known: */
+    uint32_t aligned_timestamp; /* what `timestamp` would be on the clock of the source before */
 } kb_remap_in;
 
 typedef struct kb_remap_out {
@@ -46,5 +49,8 @@ void kb_remap_switch(kb_remap *remap);
 /* Returns 0, or -1 for a packet that must not be sent: one from before the switch, whose number is taken, or the first
  * of a source when the last one of the old source has just gone. */
 int kb_remap_next(kb_remap *remap, const kb_remap_in *in, kb_remap_out *out);
+
+/* The packet after the furthest one has nothing to send: the number it would have had goes to the next one. */
+void kb_remap_skip(kb_remap *remap, uint16_t sequence);
 
 #endif

@@ -181,6 +181,89 @@ size_t kb_rtcp_write_receiver(uint8_t *out, uint32_t ssrc, const kb_rtcp_block *
     return bytes + write_cname(out + bytes, ssrc, cname, cname_bytes);
 }
 
+static void write_feedback(uint8_t *out, uint8_t format, uint8_t type, uint32_t sender, uint32_t media, size_t bytes)
+{
+    write_header(out, format, type, bytes);
+    kb_put32(out + 4, sender);
+    kb_put32(out + 8, media);
+}
+
+size_t kb_rtcp_write_pli(uint8_t *out, uint32_t sender, uint32_t media)
+{
+    write_feedback(out, KB_PSFB_PLI, KB_RTCP_PSFB, sender, media, KB_RTCP_PLI_BYTES);
+    return KB_RTCP_PLI_BYTES;
+}
+
+size_t kb_rtcp_write_nack(uint8_t *out, uint32_t sender, uint32_t media, const uint16_t *sequences, size_t count)
+{
+    size_t at = 12;
+    for (size_t i = 0; i < count;) {
+        uint16_t first = sequences[i++];
+        uint16_t following = 0;
+        for (; i < count; i++) {
+            uint16_t ahead = (uint16_t)(sequences[i] - first);
+            if (ahead == 0 || ahead > 16)
+                break;
+            following |= (uint16_t)(1u << (ahead - 1));
+        }
+        kb_put16(out + at, first);
+        kb_put16(out + at + 2, following);
+        at += 4;
+    }
+    write_feedback(out, KB_RTPFB_NACK, KB_RTCP_RTPFB, sender, media, at);
+    return at;
+}
+
+size_t kb_rtcp_write_remb(uint8_t *out, uint32_t sender, uint32_t media, uint64_t bits_per_second)
+{
+    uint8_t exponent = 0;
+    while (bits_per_second >> exponent > 0x3ffff)
+        exponent++;
+    uint32_t mantissa = (uint32_t)(bits_per_second >> exponent);
+    write_feedback(out, KB_PSFB_AFB, KB_RTCP_PSFB, sender, 0, 24);
+    memcpy(out + 12, "REMB", 4);
+    kb_put32(out + 16, 1u << 24 | (uint32_t)exponent << 18 | mantissa);
+    kb_put32(out + 20, media);
+    return 24;
+}
+
+uint32_t kb_rtcp_feedback_media(const kb_rtcp_packet *packet)
+{
+    return kb_get32(packet->body + 4);
+}
+
+size_t kb_rtcp_fir_count(const kb_rtcp_packet *packet)
+{
+    return (packet->body_bytes - 8) / 8;
+}
+
+uint32_t kb_rtcp_fir_media(const kb_rtcp_packet *packet, size_t index)
+{
+    return kb_get32(packet->body + 8 + 8 * index);
+}
+
+size_t kb_rtcp_nack_count(const kb_rtcp_packet *packet)
+{
+    return (packet->body_bytes - 8) / 4;
+}
+
+void kb_rtcp_read_nack(const kb_rtcp_packet *packet, size_t index, uint16_t *sequence, uint16_t *following)
+{
+    *sequence = kb_get16(packet->body + 8 + 4 * index);
+    *following = kb_get16(packet->body + 8 + 4 * index + 2);
+}
+
+bool kb_rtcp_read_remb(const kb_rtcp_packet *packet, uint64_t *bits_per_second)
+{
+    if (packet->body_bytes < 16 || memcmp(packet->body + 8, "REMB", 4) != 0)
+        return false;
+    uint32_t word = kb_get32(packet->body + 12);
+    uint32_t exponent = word >> 18 & 63;
+    /* More than 45 places: the mantissa would leave the word, and no path carries 2^63 bit/s. */
+    *bits_per_second = exponent > 45 ? UINT64_MAX >> 1 : (uint64_t)(word & 0x3ffff) << exponent;
+    return true;
+}
+
 int kb_fuzz_rtcp(const uint8_t *data, size_t size)
 {
     kb_rtcp_packet packet;
@@ -189,11 +272,22 @@ int kb_fuzz_rtcp(const uint8_t *data, size_t size)
     while ((status = kb_rtcp_next(data, size, &at, &packet)) == 1) {
         kb_rtcp_sender sender;
         kb_rtcp_block block;
+        uint64_t rate;
         if (packet.type == KB_RTCP_SR)
             kb_rtcp_read_sender(&packet, &sender);
         if (packet.type == KB_RTCP_SR || packet.type == KB_RTCP_RR)
             for (size_t i = 0; i < packet.count; i++)
                 kb_rtcp_read_block(&packet, i, &block);
+        if (packet.type == KB_RTCP_RTPFB && packet.count == KB_RTPFB_NACK) {
+            uint16_t sequence, following;
+            for (size_t i = 0; i < kb_rtcp_nack_count(&packet); i++)
+                kb_rtcp_read_nack(&packet, i, &sequence, &following);
+        }
+        if (packet.type == KB_RTCP_PSFB && packet.count == KB_PSFB_FIR)
+            for (size_t i = 0; i < kb_rtcp_fir_count(&packet); i++)
+                kb_rtcp_fir_media(&packet, i);
+        if (packet.type == KB_RTCP_PSFB && packet.count == KB_PSFB_AFB)
+            kb_rtcp_read_remb(&packet, &rate);
     }
     return status;
 }

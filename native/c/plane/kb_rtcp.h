@@ -2,6 +2,7 @@
 #ifndef KB_RTCP_H
 #define KB_RTCP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -67,6 +68,25 @@ size_t kb_rtcp_write_sender(uint8_t *out, const kb_rtcp_sender *sender, const ch
 /* A compound of RR with `count` ≤ KB_RTCP_MAX_BLOCKS blocks and SDES CNAME. Returns its size. */
 size_t kb_rtcp_write_receiver(uint8_t *out, uint32_t ssrc, const kb_rtcp_block *blocks, size_t count,
                               const char *cname, size_t cname_bytes);
+
+/* Picture loss indication: 12 bytes. Returns its size. */
+#define KB_RTCP_PLI_BYTES 12
+size_t kb_rtcp_write_pli(uint8_t *out, uint32_t sender, uint32_t media);
+/* Generic NACK of `count` ≥ 1 sequence numbers in order (12 + 4 bytes per run of 17). Returns its size. */
+size_t kb_rtcp_write_nack(uint8_t *out, uint32_t sender, uint32_t media, const uint16_t *sequences, size_t count);
+/* REMB (draft-alvestrand-rmcat-remb) for one stream: 24 bytes. */
+size_t kb_rtcp_write_remb(uint8_t *out, uint32_t sender, uint32_t media, uint64_t bits_per_second);
+
+/* SSRC of the media a feedback packet is about. */
+uint32_t kb_rtcp_feedback_media(const kb_rtcp_packet *packet);
+/* FIR: how many requests, and whom the index-th is to. */
+size_t kb_rtcp_fir_count(const kb_rtcp_packet *packet);
+uint32_t kb_rtcp_fir_media(const kb_rtcp_packet *packet, size_t index);
+/* NACK: how many blocks; each is a sequence number and a mask of the 16 after it. */
+size_t kb_rtcp_nack_count(const kb_rtcp_packet *packet);
+void kb_rtcp_read_nack(const kb_rtcp_packet *packet, size_t index, uint16_t *sequence, uint16_t *following);
+/* Whether an application-layer feedback packet is a REMB, and its bit/s. */
+bool kb_rtcp_read_remb(const kb_rtcp_packet *packet, uint64_t *bits_per_second);
 
 int kb_fuzz_rtcp(const uint8_t *data, size_t size);
 

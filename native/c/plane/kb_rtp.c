@@ -68,22 +68,36 @@ int kb_rtp_payload_bytes(const uint8_t *data, size_t size, const kb_rtp *rtp)
     return (int)payload;
 }
 
-static void note_extension(const uint8_t *value, uint8_t id, size_t bytes, uint8_t mid_id, uint8_t level_id,
-                           kb_rtp_extensions *out)
+/* Whether a value of this kind may have this many bytes. */
+static bool fits(kb_extension kind, size_t bytes)
 {
-    if (id == mid_id && bytes >= 1 && bytes <= KB_MID_BYTES) {
-        out->mid = value;
-        out->mid_bytes = (uint8_t)bytes;
-    } else if (id == level_id && bytes == 1) {
-        out->level = value[0];
-        out->has_level = true;
+    switch (kind) {
+    case KB_EXT_MID:
+    case KB_EXT_RID:
+    case KB_EXT_REPAIRED_RID:
+        return bytes >= 1 && bytes <= KB_MID_BYTES;
+    case KB_EXT_LEVEL:
+    case KB_EXT_ORIENTATION:
+        return bytes == 1;
+    case KB_EXT_SEND_TIME:
+    case KB_EXT_PLAYOUT_DELAY:
+        return bytes == 3;
+    case KB_EXT_TRANSPORT_CC:
+        return bytes == 2;
+    case KB_EXT_CAPTURE_TIME:
+        return bytes == 8 || bytes == 16;
+    case KB_EXT_DEPENDENCY:
+        return bytes >= 3 && bytes <= KB_DEPENDENCY_BYTES;
+    case KB_EXT_COUNT:
+        break;
     }
+    return false;
 }
 
-int kb_rtp_extensions_parse(const uint8_t *data, const kb_rtp *rtp, uint8_t mid_id, uint8_t level_id,
+int kb_rtp_extensions_parse(const uint8_t *data, const kb_rtp *rtp, const kb_extension_ids *ids,
                             kb_rtp_extensions *out)
 {
-    memset(out, 0, sizeof *out);
+    out->mask = 0;
     bool one_byte = rtp->extension_profile == 0xbede;
     if (!rtp->extension_at || (!one_byte && rtp->extension_profile >> 4 != 0x100))
         return 0;
@@ -110,37 +124,55 @@ int kb_rtp_extensions_parse(const uint8_t *data, const kb_rtp *rtp, uint8_t mid_
         }
         if (end - at < bytes)
             return KB_RTP_MALFORMED;
-        if (id != 0)
-            note_extension(at, id, bytes, mid_id, level_id, out);
+        uint8_t known = id ? ids->kind[id] : 0;
+        if (known && fits((kb_extension)(known - 1), bytes)) {
+            out->mask |= (uint16_t)(1u << (known - 1));
+            out->at[known - 1] = (uint16_t)(at - data);
+            out->bytes[known - 1] = bytes;
+        }
         at += bytes;
     }
     return 0;
 }
 
+/* The one-byte form holds ids 1 … 14 and values of 1 … 16 bytes; the other one is for what does not fit. */
+static bool fits_one_byte(const kb_rtp_out *header)
+{
+    for (unsigned mask = header->mask; mask; mask &= mask - 1) {
+        int kind = __builtin_ctz(mask);
+        if (header->ids[kind] > 14 || header->bytes[kind] > 16)
+            return false;
+    }
+    return true;
+}
+
 size_t kb_rtp_write(uint8_t *out, const kb_rtp_out *header)
 {
     size_t at = 12;
-    bool extended = header->mid_id || header->level_id;
-    out[0] = (uint8_t)(0x80 | (extended ? 0x10 : 0));
+    out[0] = (uint8_t)(0x80 | (header->mask ? 0x10 : 0));
     out[1] = (uint8_t)((header->marker ? 0x80 : 0) | header->payload_type);
     kb_put16(out + 2, header->sequence);
     kb_put32(out + 4, header->timestamp);
     kb_put32(out + 8, header->ssrc);
-    if (!extended)
+    if (!header->mask)
         return at;
+    bool one_byte = fits_one_byte(header);
     at = 16;
-    if (header->mid_id) {
-        out[at++] = (uint8_t)(header->mid_id << 4 | (header->mid_bytes - 1));
-        memcpy(out + at, header->mid, header->mid_bytes);
-        at += header->mid_bytes;
-    }
-    if (header->level_id) {
-        out[at++] = (uint8_t)(header->level_id << 4);
-        out[at++] = header->level;
+    for (unsigned mask = header->mask; mask; mask &= mask - 1) {
+        int kind = __builtin_ctz(mask);
+        uint8_t bytes = header->bytes[kind];
+        if (one_byte) {
+            out[at++] = (uint8_t)(header->ids[kind] << 4 | (bytes - 1));
+        } else {
+            out[at++] = header->ids[kind];
+            out[at++] = bytes;
+        }
+        memcpy(out + at, header->values[kind], bytes);
+        at += bytes;
     }
     while (at % 4 != 0)
         out[at++] = 0;
-    kb_put16(out + 12, 0xbede);
+    kb_put16(out + 12, one_byte ? 0xbede : 0x1000);
     kb_put16(out + 14, (uint16_t)((at - 16) / 4));
     return at;
 }
@@ -156,13 +188,20 @@ int kb_fuzz_rtp(const uint8_t *data, size_t size)
     if (kb_rtp_parse(data, size, &rtp) != 0)
         return KB_RTP_MALFORMED;
     kb_rtp_extensions found;
-    /* Every id that the first element could have, so that both branches of note_extension are met. */
-    uint8_t id = rtp.extension_bytes ? (uint8_t)(data[rtp.extension_at] >> 4) : 1;
-    kb_rtp_extensions_parse(data, &rtp, id, (uint8_t)(id + 1), &found);
-    if (found.mid) {
-        volatile uint8_t last = found.mid[found.mid_bytes - 1];
-        (void)last;
+    kb_extension_ids ids;
+    /* Every id names a kind, so that every branch is met. */
+    for (size_t id = 0; id < sizeof ids.kind; id++)
+        ids.kind[id] = (uint8_t)(id % KB_EXT_COUNT + 1);
+    kb_rtp_extensions_parse(data, &rtp, &ids, &found);
+    kb_rtp_out header = {.mask = found.mask, .ids = ids.kind};
+    for (unsigned mask = found.mask; mask; mask &= mask - 1) {
+        int kind = __builtin_ctz(mask);
+        header.values[kind] = data + found.at[kind];
+        header.bytes[kind] = found.bytes[kind];
     }
+    uint8_t written[KB_RTP_HEADER_BYTES];
+    volatile uint8_t last_written = written[kb_rtp_write(written, &header) - 1];
+    (void)last_written;
     int bytes = kb_rtp_payload_bytes(data, size, &rtp);
     if (bytes > 0) {
         volatile uint8_t last = data[rtp.header_bytes + bytes - 1];

@@ -43,20 +43,46 @@ int kb_rtp_parse(const uint8_t *data, size_t size, kb_rtp *out);
 /* After unprotect: the payload size without padding, which may be 0, or KB_RTP_MALFORMED. */
 int kb_rtp_payload_bytes(const uint8_t *data, size_t size, const kb_rtp *rtp);
 
+/* The header extensions the plane knows; every other one is left out of what it sends. */
+typedef enum kb_extension {
+    KB_EXT_MID,
+    KB_EXT_RID,
+    KB_EXT_REPAIRED_RID,
+    KB_EXT_LEVEL,        /* RFC 6464 as sent: voice bit and −dBov */
+    KB_EXT_SEND_TIME,    /* abs-send-time: 6.18 fixed point seconds */
+    KB_EXT_TRANSPORT_CC, /* one counter for all streams of a transport */
+    KB_EXT_CAPTURE_TIME,
+    KB_EXT_PLAYOUT_DELAY,
+    KB_EXT_ORIENTATION,
+    KB_EXT_DEPENDENCY,
+    KB_EXT_COUNT,
+} kb_extension;
+
+/* Kind + 1 by extension id, 0 = unknown. BUNDLE: one id per extension for all tracks of a peer (RFC 8843 §9). */
+typedef struct kb_extension_ids {
+    uint8_t kind[256];
+} kb_extension_ids;
+
 typedef struct kb_rtp_extensions {
-    const uint8_t *mid; /* NULL when absent; not terminated */
-    uint8_t mid_bytes;
-    uint8_t level; /* RFC 6464 as sent: voice bit and −dBov */
-    bool has_level;
+    uint16_t mask; /* 1 << kind for what was found */
+    uint16_t at[KB_EXT_COUNT];
+    uint8_t bytes[KB_EXT_COUNT];
 } kb_rtp_extensions;
 
-/* Finds the two extensions we understand; id 0 is never found. One of a wrong length is ignored alone. Returns 0, or
+/* Finds the extensions the ids name, as offsets into `data`. One of a wrong length is ignored alone. Returns 0, or
  * KB_RTP_MALFORMED when the list runs past its end (what was found before that stays in `out`). */
-int kb_rtp_extensions_parse(const uint8_t *data, const kb_rtp *rtp, uint8_t mid_id, uint8_t level_id,
+int kb_rtp_extensions_parse(const uint8_t *data, const kb_rtp *rtp, const kb_extension_ids *ids,
                             kb_rtp_extensions *out);
 
-/* The largest header `kb_rtp_write` makes: fixed part, extension header, mid (1 + 16), level (1 + 1), padding. */
-#define KB_RTP_HEADER_BYTES 36
+static inline bool kb_rtp_has(const kb_rtp_extensions *found, kb_extension kind)
+{
+    return found->mask & (1u << kind);
+}
+
+/* The longest dependency descriptor that is passed on: a template structure of 3 × 3 layers has about 100 bytes. */
+#define KB_DEPENDENCY_BYTES 160
+/* The largest header `kb_rtp_write` makes: the fixed part and one extension of every kind, two-byte form. */
+#define KB_RTP_HEADER_BYTES 276
 
 typedef struct kb_rtp_out {
     uint32_t ssrc;
@@ -64,11 +90,10 @@ typedef struct kb_rtp_out {
     uint16_t sequence;
     uint8_t payload_type;
     bool marker;
-    uint8_t mid_id; /* 0 = no such extension */
-    uint8_t mid_bytes;
-    const uint8_t *mid;
-    uint8_t level_id; /* 0 = no such extension */
-    uint8_t level;
+    uint16_t mask; /* extensions to write; each has an id in `ids` and a value */
+    const uint8_t *ids;                  /* KB_EXT_COUNT, by kind */
+    const uint8_t *values[KB_EXT_COUNT]; /* 1 … 16 bytes each, the dependency descriptor up to KB_DEPENDENCY_BYTES */
+    uint8_t bytes[KB_EXT_COUNT];
 } kb_rtp_out;
 
 /* Writes a header into KB_RTP_HEADER_BYTES and returns its size. */

@@ -32,6 +32,8 @@ typedef struct kb_tuple {
 typedef struct kb_rx_stream {
     uint32_t ssrc;
     uint32_t track; /* handle, 0 = not routed */
+    uint8_t layer;
+    bool repairs;   /* an RTX stream */
     bool sends_rtp; /* not only reports */
     int64_t last_ns;
     kb_reception reception;
@@ -48,19 +50,21 @@ typedef struct kb_transaction {
 typedef struct kb_track kb_track;
 typedef struct kb_slot kb_slot;
 
-typedef struct kb_peer {
-    uint32_t handle; /* 0 = free */
-    uint32_t rtcp_ssrc;
-    uint16_t ufrag_bytes;
+typedef struct kb_credentials {
+    uint16_t ufrag_bytes; /* 0 = none */
     uint16_t password_bytes;
     uint8_t ufrag[KB_UFRAG_BYTES];
     uint8_t password[KB_PASSWORD_BYTES];
+} kb_credentials;
+
+typedef struct kb_peer {
+    uint32_t handle; /* 0 = free */
+    uint32_t rtcp_ssrc;
+    kb_credentials credentials[2]; /* the second: after an ICE restart, until a check with it nominates */
     kb_tuple tuples[KB_PEER_TUPLES];
     int8_t nominated; /* tuple index, −1 = none */
     int8_t validated; /* the latest checked tuple, −1 = none */
     uint8_t tag_bytes;
-    uint8_t mid_id; /* BUNDLE: one id per extension for all tracks (RFC 8843 §9) */
-    uint8_t level_id;
     uint8_t stream_count;
     uint8_t last_stream;
     void *receive;
@@ -73,43 +77,79 @@ typedef struct kb_peer {
     kb_track *tracks;
     kb_slot *slots;
     uint16_t nominations;
+    uint16_t transport_sequence; /* of the next packet that carries one */
+    int64_t rtt_ns;              /* as the peer last reported, 0 = unknown */
+    kb_extension_ids ids;
     kb_reading readings[KB_PEER_READINGS];
 } kb_peer;
 
-struct kb_track {
-    uint32_t handle; /* 0 = free */
-    uint32_t peer;   /* index; meaningless when injected */
-    bool injected;
-    kb_add_track setup;
-    uint32_t mix_source;
+/* One encoding of a track; audio has one. */
+typedef struct kb_layer {
     uint32_t ssrc; /* the stream that is heard now */
     bool has_ssrc;
-    uint16_t injected_sequence;
+    bool key_wanted; /* somebody waits for a key frame: asked again until one comes */
+    int64_t key_wanted_ns;
     int64_t last_ns;
     /* Server time of an RTP timestamp: the quickest arrival seen, let go slowly so that it follows drift. */
     bool anchored;
     uint32_t anchor_timestamp;
     int64_t anchor_ns;
-    /* The publisher's own report, for the issues that sync video to it. */
+    /* The publisher's own report: tells where two layers stand on one clock. */
     uint64_t sr_ntp;
     uint32_t sr_timestamp;
-    int64_t sr_at_ns;
+    uint64_t rate_bytes; /* since the bitrate was last read */
+    kb_video_layer *video;
+} kb_layer;
+
+struct kb_track {
+    uint32_t handle; /* 0 = free */
+    uint32_t peer;   /* index; meaningless when injected */
+    bool injected;
+    bool video;
+    kb_add_track setup;
+    kb_layer layers[KB_LAYERS];
+    uint32_t mix_source;
+    uint16_t injected_sequence;
+    int64_t last_ns;
+    int64_t asked_ns;  /* the last PLI */
+    int64_t rated_ns;  /* when the bitrates were last read */
+    int64_t remb_ns;
     kb_slot *listeners, *last_listener; /* constant order = constant delay */
-    kb_slot *waiting;                   /* slots that change to this track with its next packet */
+    kb_slot *waiting;                   /* slots that change to this track with its next packet, or key frame */
     kb_track *next_of_peer;
+    kb_track *next_video, *previous_video;
     kb_reading readings[KB_TRACK_READINGS];
 };
+
+/* A counter of the payload or of an extension that goes on when the source changes. */
+typedef struct kb_counter_map {
+    uint16_t offset; /* out = in + offset */
+    uint16_t last;   /* the furthest that went out */
+    bool started;
+} kb_counter_map;
 
 struct kb_slot {
     uint32_t handle; /* 0 = free */
     uint32_t peer;   /* index */
     kb_add_slot setup;
+    kb_payload_type types[KB_CODEC_COUNT]; /* by codec; number 0 and `has_type` false = cannot be received */
+    bool has_type[KB_CODEC_COUNT];
+    bool video;
+    bool paused;
+    bool changed;      /* nothing of the present source was sent yet */
+    int8_t layer;      /* sent now, −1 = none: waits for a key frame */
+    uint8_t limit;     /* by what the page shows */
+    uint8_t allocated; /* by what the path carries */
+    uint16_t mask;     /* extensions that have an id here */
+    uint16_t rtx_sequence;
     kb_remap remap;
+    kb_counter_map picture, tl0, frame_number;
     kb_track *source;  /* heard now */
     kb_track *pending; /* wanted next */
     kb_slot *next, *previous;                 /* in source->listeners */
     kb_slot *next_waiting, *previous_waiting; /* in pending->waiting */
     kb_slot *next_of_peer;
+    kb_slot *next_video, *previous_video;
     uint32_t packets; /* the report's own counts, modulo 2^32 */
     uint32_t octets;
     kb_reading readings[KB_SLOT_READINGS];
@@ -177,8 +217,10 @@ struct kb_plane {
     int64_t *slot_reports; /* next sender report per slot, INT64_MAX = none */
     uint32_t peer_end, track_end, slot_end; /* one past the highest index in use */
     uint32_t slot_report_from;
+    kb_track *video_tracks; /* all of them: what timers walk */
+    kb_slot *video_slots;
     kb_index by_address; /* value = peer index × KB_PEER_TUPLES + tuple */
-    kb_index by_ufrag;   /* value = peer index */
+    kb_index by_ufrag;   /* value = peer index × 2 + which of its credentials */
 
     struct mmsghdr *messages; /* KB_RECEIVE_BATCH */
     uint8_t *receive_buffers;
@@ -247,7 +289,8 @@ void kb_command_apply(kb_plane *plane, const kb_command *command, int64_t now_ns
 int kb_ingress_poll(kb_plane *plane, int64_t now_ns);
 
 /* kb_peers.c */
-kb_peer *kb_peer_by_ufrag(kb_plane *plane, const uint8_t *ufrag, size_t bytes);
+/* The peer with this fragment and which of its credentials that is, or NULL. */
+kb_peer *kb_peer_by_ufrag(kb_plane *plane, const uint8_t *ufrag, size_t bytes, int *which);
 /* The peer and its tuple at this address, or NULL. */
 kb_peer *kb_peer_by_address(kb_plane *plane, const kb_address *address, int *tuple);
 int kb_peer_register(kb_plane *plane, kb_peer *peer);
@@ -257,6 +300,11 @@ int kb_peer_validate(kb_plane *plane, kb_peer *peer, const kb_address *address, 
 /* An authenticated datagram came over the tuple: the peer lives, and egress may follow it. */
 void kb_peer_heard(kb_plane *plane, kb_peer *peer, int tuple, bool media, int64_t now_ns);
 void kb_peer_nominate(kb_plane *plane, kb_peer *peer, int tuple);
+void kb_peer_credentials(kb_credentials *credentials, const kb_add_peer *from);
+/* Takes these credentials besides the present ones; −1 when the fragment is in use. */
+int kb_peer_restart(kb_plane *plane, kb_peer *peer, const kb_add_peer *with);
+/* A check with the new credentials chose a path: the old ones go. */
+void kb_peer_restarted(kb_plane *plane, kb_peer *peer);
 
 /* kb_stun_server.c */
 void kb_stun_serve(kb_plane *plane, uint8_t *data, size_t size, const kb_address *from, int64_t now_ns);
@@ -269,26 +317,52 @@ bool kb_receive_may(kb_plane *plane, kb_peer *peer, uint32_t ssrc, int64_t now_n
 /* After authentication: the table's entry, made when new. Call only after `kb_receive_may`. */
 kb_rx_stream *kb_receive_stream(kb_plane *plane, kb_peer *peer, uint32_t ssrc, int64_t now_ns);
 
+/* kb_route.c: the track of an authenticated packet, NULL = none; sets the stream's track and layer. */
+kb_track *kb_route(kb_plane *plane, kb_peer *peer, kb_rx_stream *stream, const kb_rtp *rtp, const kb_media *media);
+
 /* kb_feedback.c */
 void kb_receive_rtcp(kb_plane *plane, kb_peer *peer, int tuple, uint8_t *data, size_t size, int64_t now_ns);
+
+/* kb_reports.c */
 /* Sender and receiver reports that are due, within a budget per turn. */
 void kb_reports_send(kb_plane *plane, int64_t now_ns);
+/* Protects and commits a compound that stands in a claimed buffer; false when that fails. */
+bool kb_rtcp_send(kb_plane *plane, kb_peer *peer, uint8_t *packet, size_t size);
+
+/* kb_send.c */
+/* The slot's own packet of this media, protected and committed. `mapped` has the numbers, `again` is NULL except for a
+ * retransmission. Returns the bytes on the wire, 0 when it could not be sent. */
+size_t kb_slot_send(kb_plane *plane, kb_slot *slot, const kb_media *media, const kb_sent *numbers, bool again,
+                    int64_t now_ns);
+/* Sends again what the listener misses, within its budget. */
+void kb_slot_resend(kb_plane *plane, kb_slot *slot, uint16_t sequence, int64_t now_ns);
+
+/* kb_video.c */
+/* The highest layer the slot may have of this track now, −1 = none. */
+int kb_slot_target(const kb_slot *slot, const kb_track *track);
+/* Asks the publisher for a key frame, at most every 500 ms; what is too early is asked later. */
+void kb_track_ask(kb_plane *plane, kb_track *track, int layer, int64_t now_ns);
+/* Asks for what the slot waits for, if it waits. */
+void kb_slot_ask(kb_plane *plane, kb_slot *slot, int64_t now_ns);
+void kb_slot_limit(kb_plane *plane, kb_slot *slot, const kb_limit_slot *limit, int64_t now_ns);
+void kb_video_add_track(kb_plane *plane, kb_track *track);
+void kb_video_remove_track(kb_plane *plane, kb_track *track);
+void kb_video_add_slot(kb_plane *plane, kb_slot *slot);
+void kb_video_remove_slot(kb_plane *plane, kb_slot *slot);
+/* Losses to ask for, key frames to ask for again, bitrates; every timer. */
+void kb_video_run(kb_plane *plane, int64_t now_ns);
 
 /* kb_forward.c */
-typedef struct kb_media {
-    const uint8_t *payload;
-    size_t bytes;
-    kb_remap_in rtp;
-    bool marker;
-    bool has_level;
-    uint8_t level;
-} kb_media;
 void kb_forward(kb_plane *plane, kb_track *track, const kb_media *media, int64_t now_ns);
+/* A packet without payload: it takes no number of those who listen. */
+void kb_forward_empty(kb_track *track, int layer, uint16_t sequence);
+/* The layer's numbers began anew: who gets it waits for a key frame. */
+void kb_forward_restart(kb_track *track, int layer);
 /* Reads the mixer's packets until the ring is empty or enough was sent for one turn; true when some are left. */
 bool kb_forward_injected(kb_plane *plane, int64_t now_ns);
-void kb_slot_set_source(kb_plane *plane, kb_slot *slot, kb_track *track);
+void kb_slot_set_source(kb_plane *plane, kb_slot *slot, kb_track *track, int64_t now_ns);
 /* Takes the track out of every slot. */
-void kb_track_abandon(kb_plane *plane, kb_track *track);
+void kb_track_abandon(kb_plane *plane, kb_track *track, int64_t now_ns);
 
 /* kb_states.c */
 int kb_states_init(kb_plane *plane);
@@ -298,6 +372,8 @@ void kb_states_track(kb_plane *plane, const kb_track *track);
 void kb_states_datagram(kb_plane *plane, const kb_peer *peer, const uint8_t *data, size_t size);
 
 /* kb_timers.c */
+/* The track has ended or fallen silent. */
+void kb_track_quiet(kb_plane *plane, kb_track *track);
 void kb_timers_run(kb_plane *plane, int64_t now_ns);
 
 #endif

@@ -3,11 +3,12 @@
 #include "kb_state.h"
 #include "kb_stun.h"
 
-static kb_peer *peer_of(kb_plane *plane, const kb_stun_message *message)
+static kb_peer *peer_of(kb_plane *plane, const kb_stun_message *message, int *which)
 {
     /* USERNAME is "ours:theirs" (RFC 8445 §7.2.2). */
     const uint8_t *colon = message->username ? memchr(message->username, ':', message->username_bytes) : NULL;
-    return colon ? kb_peer_by_ufrag(plane, message->username, (size_t)(colon - message->username)) : NULL;
+    return colon ? kb_peer_by_ufrag(plane, message->username, (size_t)(colon - message->username), which)
+                 : NULL;
 }
 
 /* A check recorded and sent again from elsewhere is signed too. Its transaction is known under another address, and
@@ -49,13 +50,15 @@ void kb_stun_serve(kb_plane *plane, uint8_t *data, size_t size, const kb_address
         return;
     }
     KB_COUNT(plane, stun_requests);
-    kb_peer *peer = peer_of(plane, &message);
+    int which;
+    kb_peer *peer = peer_of(plane, &message, &which);
     if (!peer) {
         KB_COUNT(plane, stun_unknown_user);
         return;
     }
     const kb_crypto *crypto = &plane->config.crypto;
-    if (!kb_stun_verify(crypto, data, &message, peer->password, peer->password_bytes)) {
+    const kb_credentials *signed_with = &peer->credentials[which];
+    if (!kb_stun_verify(crypto, data, &message, signed_with->password, signed_with->password_bytes)) {
         KB_COUNT(plane, stun_unauthenticated);
         return;
     }
@@ -66,20 +69,25 @@ void kb_stun_serve(kb_plane *plane, uint8_t *data, size_t size, const kb_address
     uint8_t *out = kb_egress_claim(plane->egress);
     if (message.unknown_count > 0) {
         KB_COUNT(plane, stun_unknown_attributes);
-        answer(plane, kb_stun_error(crypto, out, &message, 420, peer->password, peer->password_bytes), from);
+        answer(plane, kb_stun_error(crypto, out, &message, 420, signed_with->password, signed_with->password_bytes), from);
         return;
     }
     if (message.controlled) {
         /* A lite end is always controlled: the other one has to change (RFC 8445 §7.3.1.1). */
         KB_COUNT(plane, stun_role_conflicts);
-        answer(plane, kb_stun_error(crypto, out, &message, 487, peer->password, peer->password_bytes), from);
+        answer(plane, kb_stun_error(crypto, out, &message, 487, signed_with->password, signed_with->password_bytes), from);
         return;
     }
     int tuple = kb_peer_validate(plane, peer, from, now_ns);
     if (tuple < 0)
         return;
-    answer(plane, kb_stun_success(crypto, out, &message, from, peer->password, peer->password_bytes), from);
-    if (message.use_candidate)
+    answer(plane, kb_stun_success(crypto, out, &message, from, signed_with->password, signed_with->password_bytes), from);
+    if (message.use_candidate) {
+        if (which == 1) {
+            kb_peer_restarted(plane, peer);
+            peer->nominated = -1; /* the same path may be chosen: that is news too */
+        }
         kb_peer_nominate(plane, peer, tuple);
+    }
     kb_peer_heard(plane, peer, tuple, false, now_ns);
 }

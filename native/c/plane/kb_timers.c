@@ -21,14 +21,22 @@ static void watch_peer(kb_plane *plane, uint32_t index, int64_t now_ns)
         kb_states_peer(plane, &plane->peers[index]);
 }
 
+void kb_track_quiet(kb_plane *plane, kb_track *track)
+{
+    kb_track_clock *clock = &plane->track_clocks[kb_handle_index(track->handle)];
+    if (clock->state != KB_TRACK_RUNNING)
+        return;
+    clock->state = KB_TRACK_QUIET;
+    KB_COUNT(plane, tracks_stalled);
+    kb_states_track(plane, track);
+}
+
 static void watch_track(kb_plane *plane, uint32_t index, int64_t now_ns)
 {
     kb_track_clock *clock = &plane->track_clocks[index];
     if (clock->state != KB_TRACK_RUNNING || now_ns - clock->last_ns < plane->config.track_stalled_ns)
         return;
-    clock->state = KB_TRACK_QUIET;
-    KB_COUNT(plane, tracks_stalled);
-    kb_states_track(plane, &plane->tracks[index]);
+    kb_track_quiet(plane, &plane->tracks[index]);
 }
 
 void kb_timers_run(kb_plane *plane, int64_t now_ns)
@@ -37,4 +45,5 @@ void kb_timers_run(kb_plane *plane, int64_t now_ns)
         watch_peer(plane, index, now_ns);
     for (uint32_t index = 0; index < plane->track_end; index++)
         watch_track(plane, index, now_ns);
+    kb_video_run(plane, now_ns);
 }

@@ -2,6 +2,7 @@
  * sanitizer sees the first byte beyond. Usage: run_parsers [-n mutations per input] [-s seed] [files…]; files that are
  * Go fuzz literals or packet dumps are taken as raw bytes here, tests/native/test_parsers.py decodes them.
  */
+#include "kb_codec.h"
 #include "kb_index.h"
 #include "kb_rtcp.h"
 #include "kb_rtp.h"
@@ -31,6 +32,7 @@ static void parse(const uint8_t *data, size_t size)
     kb_fuzz_stun(exact, size);
     kb_fuzz_rtp(exact, size);
     kb_fuzz_rtcp(exact, size);
+    kb_fuzz_codec(exact, size);
     free(exact);
 }
 

@@ -130,10 +130,20 @@ static uint64_t submit(kb_plane *plane, const kb_command *command)
     return number;
 }
 
+/* Of the tracks and slots of peers 1, 3, 5, 7. */
+static bool is_video(uint32_t i)
+{
+    return i % 4 == 3;
+}
+
 static uint32_t handle_of(uint32_t generation, uint32_t index)
 {
     return (generation + 1) << 16 | index;
 }
+
+/* Used again by every round: a round ends when its removals are applied. */
+static kb_video_layer video_layers[PEERS];
+static kb_video_slot video_slots[PEERS];
 
 static void add_all(kb_plane *plane, uint32_t round)
 {
@@ -158,13 +168,29 @@ static void add_all(kb_plane *plane, uint32_t round)
         if (i % 2) {
             command.with.add_track.ssrcs[0] = i;
             command.with.add_track.ssrc_count = 1;
+            command.with.add_track.rtx_ssrcs[0] = 1000 + i;
+            command.with.add_track.payload_types[0] = (kb_payload_type){111, KB_CODEC_VP8, 112};
+            command.with.add_track.payload_type_count = 1;
+            command.with.add_track.nack = command.with.add_track.pli = command.with.add_track.remb = true;
+            if (is_video(i)) {
+                memset(&video_layers[i], 0, sizeof video_layers[i]);
+                command.with.add_track.kind = KB_KIND_VIDEO;
+                command.with.add_track.layers = 1;
+                command.with.add_track.video = &video_layers[i];
+            }
         }
         submit(plane, &command);
         command = (kb_command){.kind = KB_FEED_MIX, .handle = handle_of(round, i), .with.number = i + 1};
         submit(plane, &command);
         command = (kb_command){.kind = KB_ADD_SLOT, .handle = handle_of(round, i)};
         command.with.add_slot = (kb_add_slot){
-            .peer = handle_of(round, i), .ssrc = 100 + i, .clock_rate = 48000, .payload_type = 111, .cname_bytes = 1};
+            .peer = handle_of(round, i), .ssrc = 100 + i, .clock_rate = 48000, .payload_types = {{.number = 111, .codec = KB_CODEC_OPUS}, {.number = 113, .codec = KB_CODEC_VP8, .rtx = 114}},
+            .payload_type_count = 2, .rtx_ssrc = 200 + i, .cname_bytes = 1, .nack = true};
+        if (is_video(i)) {
+            memset(&video_slots[i], 0, sizeof video_slots[i]);
+            command.with.add_slot.kind = KB_KIND_VIDEO;
+            command.with.add_slot.video = &video_slots[i];
+        }
         submit(plane, &command);
     }
 }
@@ -175,6 +201,10 @@ static void set_sources(kb_plane *plane, uint32_t round, uint32_t shift)
         kb_command command = {.kind = KB_SET_SLOT_SOURCE,
                               .handle = handle_of(round, i),
                               .with.number = handle_of(round, (i + shift) % PEERS)};
+        if (is_video(i) && shift % 4)
+            command = (kb_command){.kind = KB_LIMIT_SLOT,
+                                   .handle = handle_of(round, i),
+                                   .with.limit_slot = {.layer = KB_ANY_LAYER, .paused = shift % 4 == 1}};
         submit(plane, &command);
     }
 }
@@ -204,6 +234,27 @@ static void await_answer(int fd)
     }
 }
 
+static void send_feedback(int fd, const struct sockaddr_in *to, uint32_t i, uint16_t sequence)
+{
+    /* What was left out comes as a repair. */
+    uint8_t repair[60] = {0x80, 112, [14] = 0x10};
+    kb_put16(repair + 2, sequence);
+    kb_put32(repair + 8, 1000 + i);
+    kb_put16(repair + 12, (uint16_t)(sequence - 1));
+    memset(repair + 50, 0x5a, TAG_BYTES);
+    if (sequence % 5 == 0 && sequence)
+        sendto(fd, repair, sizeof repair, 0, (const struct sockaddr *)to, sizeof *to);
+    /* The latest packets again, and a key frame. */
+    uint8_t requests[28 + 4 + TAG_BYTES] = {0x81, 205, 0, 3, [16] = 0x81, 206, 0, 2};
+    kb_put32(requests + 4, i);
+    kb_put32(requests + 8, 100 + i);
+    kb_put16(requests + 12, sequence ? (uint16_t)(sequence - 1) : 0);
+    kb_put16(requests + 14, 0xffff);
+    kb_put32(requests + 24, 100 + i);
+    memset(requests + 28 + 4, 0x5a, TAG_BYTES);
+    sendto(fd, requests, sizeof requests, 0, (const struct sockaddr *)to, sizeof *to);
+}
+
 static void send_media(const int *sockets, const struct sockaddr_in *to, uint16_t sequence)
 {
     for (uint32_t i = 1; i < PEERS; i += 2) {
@@ -211,8 +262,12 @@ static void send_media(const int *sockets, const struct sockaddr_in *to, uint16_
         kb_put16(packet + 2, sequence);
         kb_put32(packet + 4, sequence * 960u);
         kb_put32(packet + 8, i);
+        packet[12] = 0x10; /* the first packet of a VP8 key frame */
         memset(packet + 50, 0x5a, TAG_BYTES);
-        sendto(sockets[i], packet, sizeof packet, 0, (const struct sockaddr *)to, sizeof *to);
+        if (sequence % 5 != 4)
+            sendto(sockets[i], packet, sizeof packet, 0, (const struct sockaddr *)to, sizeof *to);
+        if (is_video(i))
+            send_feedback(sockets[i], to, i, sequence);
         uint8_t hello[20] = {22, 254, 253};
         sendto(sockets[i], hello, sizeof hello, 0, (const struct sockaddr *)to, sizeof *to);
     }
@@ -305,6 +360,10 @@ int main(void)
     REQUIRE(kb_plane_counter(plane, KB_COUNT_rtp_forwarded) > 0);
     REQUIRE(kb_plane_counter(plane, KB_COUNT_injected) > 0);
     REQUIRE(kb_plane_counter(plane, KB_COUNT_mix_pushed) > 0);
+    REQUIRE(kb_plane_counter(plane, KB_COUNT_key_frames) > 0);
+    REQUIRE(kb_plane_counter(plane, KB_COUNT_rtx_received) > 0);
+    REQUIRE(kb_plane_counter(plane, KB_COUNT_rtcp_nacks) > 0);
+    REQUIRE(kb_plane_counter(plane, KB_COUNT_rtp_resent) > 0);
     kb_plane_free(plane);
     kb_bus_free(bus);
     return 0;

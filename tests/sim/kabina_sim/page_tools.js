@@ -64,6 +64,93 @@ window.kabinaTest = {
     return null;
   },
 
+  /** Joins over the socket without the pages' own code; a speaker sends a moving picture in three layers. */
+  async joinPlainly(token, speaks) {
+    const pc = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
+    window.plain = { pc, media: [], meeting: null, tracks: [] };
+    pc.ontrack = (event) => window.plain.tracks.push(event.track);
+    pc.addTransceiver("audio", { direction: "recvonly" });
+    pc.addTransceiver("video", { direction: "recvonly" });
+    pc.addTransceiver("video", { direction: "recvonly" });
+    if (speaks) {
+      pc.addTransceiver("audio", { direction: "sendonly" });
+      const canvas = document.createElement("canvas");
+      [canvas.width, canvas.height] = [1280, 720];
+      const paint = canvas.getContext("2d");
+      let turn = 0;
+      setInterval(() => {
+        for (let n = 0; n < 60; n += 1) {
+          paint.fillStyle = `hsl(${(turn * 7 + n * 40) % 360} 80% 50%)`;
+          paint.fillRect((n * 173 + turn * 9) % 1280, (n * 97 + turn * 5) % 720, 160, 90);
+        }
+        turn += 1;
+      }, 40);
+      const [track] = canvas.captureStream(25).getVideoTracks();
+      pc.addTransceiver(track, {
+        direction: "sendonly",
+        sendEncodings: [
+          { rid: "q", scaleResolutionDownBy: 4, maxBitrate: 150_000 },
+          { rid: "h", scaleResolutionDownBy: 2, maxBitrate: 500_000 },
+          { rid: "f", maxBitrate: 1_500_000 },
+        ],
+      });
+    }
+    const socket = new WebSocket(`ws://${location.host}/ws`);
+    const waiting = new Map();
+    let last = 0;
+    window.plain.ask = (type, fields) =>
+      new Promise((resolve, reject) => {
+        last += 1;
+        waiting.set(last, [resolve, reject]);
+        socket.send(JSON.stringify({ type, id: last, ...fields }));
+      });
+    socket.onmessage = (event) => {
+      const message = JSON.parse(event.data);
+      if (message.type === "media") window.plain.media.push(message.state);
+      if (message.meeting) window.plain.meeting = message.meeting;
+      const promise = waiting.get(message.re);
+      if (promise) promise[message.type === "error" ? 1 : 0](message);
+    };
+    await new Promise((resolve) => (socket.onopen = resolve));
+    await window.plain.ask("hello", { version: 1, token });
+    await this.offerPlainly("floor");
+    if (speaks) {
+      await window.plain.ask("take_floor", { language: "en" });
+      await window.plain.ask("show", { what: "camera", on: true });
+    }
+  },
+
+  async offerPlainly(listen) {
+    const { pc, ask } = window.plain;
+    await pc.setLocalDescription();
+    const answer = await ask("offer", { sdp: pc.localDescription.sdp, listen });
+    await pc.setRemoteDescription({ type: "answer", sdp: answer.sdp });
+  },
+
+  async pictures() {
+    const report = await window.plain.pc.getStats();
+    const found = [...report.values()].filter((one) => one.type === "inbound-rtp" && one.kind === "video");
+    return found.map((one) => ({
+      frames: one.framesDecoded ?? 0, height: one.frameHeight ?? 0, keys: one.keyFramesDecoded ?? 0,
+      freezes: one.freezeCount ?? 0, lost: one.packetsLost, mid: one.mid, nacks: one.nackCount,
+      rtx: one.retransmittedPacketsReceived ?? 0, decoder: one.decoderImplementation, plis: one.pliCount,
+    }));
+  },
+
+  async waitForPicture(least, most, timeoutMs = 15000) {
+    const start = performance.now();
+    let before = null;
+    while (performance.now() - start < timeoutMs) {
+      const [now] = await this.pictures();
+      if (now && before && now.frames > before.frames && now.height >= least && now.height <= most) {
+        return { ...now, tookMs: performance.now() - start };
+      }
+      before = now;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    throw new Error(`no picture of ${least} to ${most} lines: ${JSON.stringify(await this.pictures())}`);
+  },
+
   /** Presses a language and listens: how long until its tone is there, and what was concealed. */
   async changeLanguage(channel, frequencyHz) {
     const analyser = this.ear(1024);

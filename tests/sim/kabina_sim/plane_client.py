@@ -15,7 +15,7 @@ from aioice import stun
 from pylibsrtp import Policy, Session
 
 from kabina.native import _plane
-from kabina.native.plane import Plane, SrtpProfile
+from kabina.native.plane import Extension, Kind, MediaCodec, PayloadType, Plane, SrtpProfile
 
 MS = 1_000_000
 START_NS = 1_000_000_000_000
@@ -38,6 +38,7 @@ class Rtp:
     payload: bytes
     mid: bytes | None
     level: int | None
+    extensions: dict[int, bytes] = field(default_factory=dict)
 
 
 @dataclass
@@ -75,18 +76,29 @@ def make_rtp(
     marker: bool = False,
     mid: bytes | None = None,
     level: int | None = None,
+    extensions: dict[int, bytes] | None = None,
 ) -> bytes:
+    """An RTP packet; mid is extension 1, level extension 2, `extensions` are further ones by id."""
     elements = b""
     if mid is not None:
         elements += bytes([1 << 4 | len(mid) - 1]) + mid
     if level is not None:
         elements += bytes([2 << 4, level])
+    further = extensions or {}
+    profile = 0xBEDE
+    if any(number > 14 or len(value) > 16 for number, value in further.items()):
+        profile = 0x1000
+        elements = b"\1" + bytes([len(mid)]) + mid if mid is not None else b""
+        elements += bytes([2, 1, level]) if level is not None else b""
+    for number, value in further.items():
+        head = [number << 4 | len(value) - 1] if profile == 0xBEDE else [number, len(value)]
+        elements += bytes(head) + value
     first = 0x80
     extension = b""
     if elements:
         first |= 0x10
         elements += bytes(-len(elements) % 4)
-        extension = struct.pack("!HH", 0xBEDE, len(elements) // 4) + elements
+        extension = struct.pack("!HH", profile, len(elements) // 4) + elements
     header = struct.pack(
         "!BBHII",
         first,
@@ -96,6 +108,30 @@ def make_rtp(
         ssrc,
     )
     return header + extension + payload
+
+
+def header_extensions(packet: bytes) -> dict[int, bytes]:
+    """Header extensions by id, in the one-byte or the two-byte form (RFC 8285)."""
+    if not packet[0] & 0x10:
+        return {}
+    at = 12 + 4 * (packet[0] & 15)
+    profile, words = struct.unpack_from("!HH", packet, at)
+    at += 4
+    end = at + 4 * words
+    found = {}
+    while at < end:
+        if packet[at] == 0:
+            at += 1
+            continue
+        if profile == 0xBEDE:
+            number, size = packet[at] >> 4, (packet[at] & 15) + 1
+            at += 1
+        else:
+            number, size = packet[at], packet[at + 1]
+            at += 2
+        found[number] = packet[at : at + size]
+        at += size
+    return found
 
 
 class Client:
@@ -210,9 +246,10 @@ class Client:
             elif 192 <= datagram[1] <= 223:
                 received.rtcp.append(self.receive.unprotect_rtcp(datagram))
             else:
-                parsed = _plane.parse_rtp(self.receive.unprotect(datagram), 1, 2)
+                packet = self.receive.unprotect(datagram)
+                parsed = _plane.parse_rtp(packet, 1, 2)
                 assert parsed is not None
-                received.rtp.append(Rtp(*parsed))
+                received.rtp.append(Rtp(*parsed, header_extensions(packet)))
 
     def add_track(
         self,
@@ -223,25 +260,201 @@ class Client:
     ) -> int:
         return self.plane.add_track(
             self.peer,
+            kind=Kind.AUDIO,
             clock_rate=48000,
             mid=mid,
-            mid_extension_id=1,
-            level_extension_id=2,
+            extensions={Extension.MID: 1, Extension.AUDIO_LEVEL: 2},
             ssrcs=ssrcs,
-            payload_types=payload_types,
+            payload_types=[PayloadType(number, MediaCodec.OPUS) for number in payload_types],
         )
 
     def add_slot(self, *, ssrc: int = 0x5107, mid: str = "s0", payload_type: int = 109) -> int:
         return self.plane.add_slot(
             self.peer,
+            kind=Kind.AUDIO,
             ssrc=ssrc,
-            payload_type=payload_type,
+            payload_types=(PayloadType(payload_type, MediaCodec.OPUS),),
             clock_rate=48000,
             mid=mid,
-            mid_extension_id=1,
-            level_extension_id=2,
+            extensions={Extension.MID: 1, Extension.AUDIO_LEVEL: 2},
             cname="the-server",
         )
+
+    def add_video_track(
+        self,
+        *,
+        mid: str = "v",
+        rids: tuple[str, ...] = (),
+        ssrcs: tuple[int, ...] = (),
+        rtx_ssrcs: dict[int, int] | None = None,
+        codec: MediaCodec = MediaCodec.VP8,
+        extensions: dict[Extension, int] | None = None,
+    ) -> int:
+        """A video track: payload type 96, RTX 97; mid is extension 1, rid 3, repaired-rid 4."""
+        ids = {Extension.MID: 1, Extension.RID: 3, Extension.REPAIRED_RID: 4}
+        return self.plane.add_track(
+            self.peer,
+            kind=Kind.VIDEO,
+            clock_rate=90000,
+            mid=mid,
+            extensions=ids | (extensions or {}),
+            ssrcs=ssrcs,
+            rtx_ssrcs=rtx_ssrcs,
+            rids=rids,
+            payload_types=[PayloadType(96, codec, 97)],
+            nack=True,
+            pli=True,
+            transport_cc=bool(extensions and Extension.TRANSPORT_CC in extensions),
+        )
+
+    def add_video_slot(
+        self,
+        *,
+        ssrc: int = 0x71DE0,
+        rtx_ssrc: int = 0x7E57,
+        mid: str = "s1",
+        codecs: tuple[MediaCodec, ...] = (MediaCodec.VP8,),
+        extensions: dict[Extension, int] | None = None,
+    ) -> int:
+        """A video slot: payload types 100, 102 …, their RTX 101, 103 …; mid is extension 1."""
+        return self.plane.add_slot(
+            self.peer,
+            kind=Kind.VIDEO,
+            ssrc=ssrc,
+            rtx_ssrc=rtx_ssrc,
+            payload_types=[
+                PayloadType(100 + 2 * i, codec, 101 + 2 * i if rtx_ssrc else 0)
+                for i, codec in enumerate(codecs)
+            ],
+            clock_rate=90000,
+            mid=mid,
+            extensions={Extension.MID: 1} | (extensions or {}),
+            cname="the-server",
+            nack=True,
+        )
+
+
+@dataclass
+class Camera:
+    """Sends VP8 frames of one layer: numbered payloads behind true descriptors."""
+
+    client: Client
+    ssrc: int
+    rid: bytes | None = None
+    mid: bytes | None = b"v"
+    rtx_ssrc: int = 0
+    sequence: int = 100
+    timestamp: int = 5000
+    picture: int = 0x7FF0
+    tl0: int = 250
+    count: int = 0
+    rtx_sequence: int = 9
+    lost: dict[int, bytes] = field(default_factory=dict)  # by sequence: packets for `repair`
+
+    def frame(
+        self,
+        *,
+        key: bool = False,
+        packets: int = 2,
+        lose: tuple[int, ...] = (),
+        size: int = 40,
+        elapsed_ms: int = 33,
+        extensions: dict[int, bytes] | None = None,
+    ) -> list[bytes]:
+        """One frame; packets whose number within it is in `lose` are kept back."""
+        further = dict(extensions or {})
+        if self.rid is not None:
+            further[3] = self.rid
+        payloads = []
+        for i in range(packets):
+            # X, I, L; S on the first packet; the frame's first byte has P = 0 for a key frame.
+            descriptor = bytes([0x80 | (0x10 if i == 0 else 0), 0xC0])
+            descriptor += struct.pack("!HB", 0x8000 | self.picture, self.tl0)
+            body = struct.pack("!BII", 0 if key and i == 0 else 1, self.ssrc, self.count)
+            payload = descriptor + body + bytes(max(0, size - 14))
+            if i in lose:
+                self.lost[self.sequence] = payload
+            else:
+                self.client.send_rtp(
+                    payload,
+                    sequence=self.sequence,
+                    timestamp=self.timestamp,
+                    ssrc=self.ssrc,
+                    payload_type=96,
+                    marker=i == packets - 1,
+                    mid=self.mid,
+                    extensions=further,
+                )
+            payloads.append(payload)
+            self.sequence = (self.sequence + 1) & 0xFFFF
+            self.count += 1
+        self.timestamp = (self.timestamp + 90 * elapsed_ms) & 0xFFFFFFFF
+        self.picture = (self.picture + 1) & 0x7FFF
+        self.tl0 = (self.tl0 + 1) & 0xFF
+        return payloads
+
+    def repair(self, sequence: int, *, timestamp: int) -> None:
+        """Sends a lost packet by RTX."""
+        self.client.send_rtp(
+            struct.pack("!H", sequence) + self.lost.pop(sequence),
+            sequence=self.rtx_sequence,
+            timestamp=timestamp,
+            ssrc=self.rtx_ssrc,
+            payload_type=97,
+            mid=self.mid,
+            extensions={4: self.rid} if self.rid is not None else None,
+        )
+        self.rtx_sequence += 1
+
+
+def picture_of(payload: bytes) -> tuple[int, int, int, int]:
+    """(picture id, TL0PICIDX, the camera's SSRC, its packet number) of a `Camera` packet."""
+    picture, tl0, _, ssrc, count = struct.unpack_from("!HBBII", payload, 2)
+    return picture & 0x7FFF, tl0, ssrc, count
+
+
+@dataclass
+class Feedback:
+    """The feedback that came to a publisher or was sent by a listener, decoded."""
+
+    plis: list[int] = field(default_factory=list)  # media SSRCs
+    nacks: list[tuple[int, int]] = field(default_factory=list)  # (media SSRC, sequence)
+    datagrams_with_pli: int = 0
+
+
+def read_feedback(datagrams: list[bytes]) -> Feedback:
+    found = Feedback()
+    for datagram in datagrams:
+        at = 0
+        asked = False
+        while at < len(datagram):
+            first, kind, words = struct.unpack_from("!BBH", datagram, at)
+            body = datagram[at + 4 : at + 4 + 4 * words]
+            if kind == 206 and first & 31 == 1:
+                found.plis.append(struct.unpack_from("!I", body, 4)[0])
+                asked = True
+            if kind == 205 and first & 31 == 1:
+                ssrc = struct.unpack_from("!I", body, 4)[0]
+                for sequence, mask in struct.iter_unpack("!HH", body[8:]):
+                    found.nacks.append((ssrc, sequence))
+                    found.nacks += [
+                        (ssrc, (sequence + i + 1) & 0xFFFF) for i in range(16) if mask >> i & 1
+                    ]
+            at += 4 + 4 * words
+        found.datagrams_with_pli += asked
+    return found
+
+
+def nack(media_ssrc: int, sequences: list[int]) -> bytes:
+    """A generic NACK, one block per sequence number, behind an empty receiver report."""
+    blocks = b"".join(struct.pack("!HH", sequence, 0) for sequence in sequences)
+    head = struct.pack("!BBHI", 0x80, 201, 1, 1)
+    return head + struct.pack("!BBHII", 0x81, 205, 2 + len(sequences), 1, media_ssrc) + blocks
+
+
+def pli(media_ssrc: int) -> bytes:
+    """A picture loss indication, reduced size."""
+    return struct.pack("!BBHII", 0x81, 206, 2, 1, media_ssrc)
 
 
 @dataclass

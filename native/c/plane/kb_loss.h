@@ -1,0 +1,39 @@
+/* What is missing of one incoming stream, and when to ask for it again. Pure: time is passed in.
+ *
+ * Limits as in media-plane.md §7 (mediasoup's): 1000 packets, none older than 10,000, ten tries, 40 ms apart.
+ */
+#ifndef KB_LOSS_H
+#define KB_LOSS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define KB_LOSS_ENTRIES 1000
+#define KB_LOSS_TRIES 10
+/* A jump this far is a restarted stream, not loss (RFC 3550 A.1). */
+#define KB_LOSS_JUMP 3000
+#define KB_LOSS_LEAST_NS 40000000
+
+typedef struct kb_missing {
+    int64_t asked_ns; /* 0 = not yet */
+    uint16_t sequence;
+    uint16_t tries;
+} kb_missing;
+
+typedef struct kb_loss {
+    kb_missing missing[KB_LOSS_ENTRIES]; /* in order of sequence */
+    uint32_t count;
+    uint16_t highest;
+    bool started;
+    bool restarted; /* the numbers began anew somewhere else. The reader clears it */
+    bool gave_up; /* something will never come: a key frame is needed. The reader clears it */
+} kb_loss;
+
+/* A packet arrived. `key` = it opens a key frame: what is missing before it is not worth asking for. Returns false for
+ * a packet that was neither expected next nor missing: a duplicate, or one too old to be of use. */
+bool kb_loss_receive(kb_loss *loss, uint16_t sequence, bool key);
+/* Up to `room` sequence numbers to ask for now, at least max(rtt_ns, 40 ms) after the last time. */
+size_t kb_loss_due(kb_loss *loss, int64_t now_ns, int64_t rtt_ns, uint16_t *out, size_t room);
+
+#endif

@@ -1,0 +1,187 @@
+/* One packet of a slot, as its listener is to see it: header, extensions and counters are the slot's own. */
+#define _GNU_SOURCE
+#include "kb_bytes.h"
+#include "kb_state.h"
+
+#define RESEND_AGE_NS 1000000000
+#define RESEND_LEAST_NS 40000000
+#define PART_NS (1000000000 / KB_BUDGET_PARTS)
+/* Without a listener's report yet: what is lost on a bad path is asked for again no sooner. */
+#define UNKNOWN_RTT_NS 40000000
+
+/* abs-send-time: 6.18 fixed point seconds of any clock. */
+static void put_send_time(uint8_t *out, int64_t now_ns)
+{
+    uint64_t time = ((uint64_t)now_ns << 18) / 1000000000u;
+    out[0] = (uint8_t)(time >> 16);
+    out[1] = (uint8_t)(time >> 8);
+    out[2] = (uint8_t)time;
+}
+
+static void budget_move(kb_budget *budget, int64_t now_ns)
+{
+    int64_t part = now_ns / PART_NS;
+    int64_t steps = part - budget->part;
+    if (steps > KB_BUDGET_PARTS)
+        steps = KB_BUDGET_PARTS;
+    for (int64_t i = 0; i < steps; i++) {
+        budget->media[(part - i) % KB_BUDGET_PARTS] = 0;
+        budget->resent[(part - i) % KB_BUDGET_PARTS] = 0;
+    }
+    budget->part = part;
+}
+
+static void budget_add(kb_budget *budget, uint32_t *parts, size_t bytes, int64_t now_ns)
+{
+    budget_move(budget, now_ns);
+    parts[budget->part % KB_BUDGET_PARTS] += (uint32_t)bytes;
+}
+
+static bool budget_allows(kb_budget *budget, size_t bytes, int64_t now_ns)
+{
+    uint64_t media = 0, resent = bytes;
+    budget_move(budget, now_ns);
+    for (size_t i = 0; i < KB_BUDGET_PARTS; i++) {
+        media += budget->media[i];
+        resent += budget->resent[i];
+    }
+    return resent <= media;
+}
+
+/* Extensions of the packet by the slot's ids; what changes per listener is made here, the rest is the publisher's. */
+static void fill_extensions(const kb_slot *slot, const kb_peer *peer, const kb_media *media, const kb_sent *numbers,
+                            kb_rtp_out *header, uint8_t scratch[KB_DEPENDENCY_BYTES + 8], int64_t now_ns)
+{
+    static const uint16_t passed = 1u << KB_EXT_LEVEL | 1u << KB_EXT_CAPTURE_TIME | 1u << KB_EXT_PLAYOUT_DELAY |
+                                   1u << KB_EXT_ORIENTATION | 1u << KB_EXT_DEPENDENCY;
+    header->ids = slot->setup.ids;
+    header->mask = slot->mask & (media->extensions.mask & passed);
+    for (unsigned mask = header->mask; mask; mask &= mask - 1) {
+        int kind = __builtin_ctz(mask);
+        header->values[kind] = media->packet + media->extensions.at[kind];
+        header->bytes[kind] = media->extensions.bytes[kind];
+    }
+    if (header->mask & 1u << KB_EXT_DEPENDENCY) {
+        uint8_t *copy = scratch + 8;
+        memcpy(copy, header->values[KB_EXT_DEPENDENCY], header->bytes[KB_EXT_DEPENDENCY]);
+        kb_put16(copy + 1, numbers->frame_number);
+        header->values[KB_EXT_DEPENDENCY] = copy;
+    }
+    if (slot->mask & 1u << KB_EXT_MID) {
+        header->mask |= 1u << KB_EXT_MID;
+        header->values[KB_EXT_MID] = slot->setup.mid;
+        header->bytes[KB_EXT_MID] = slot->setup.mid_bytes;
+    }
+    if (slot->mask & 1u << KB_EXT_SEND_TIME) {
+        put_send_time(scratch, now_ns);
+        header->mask |= 1u << KB_EXT_SEND_TIME;
+        header->values[KB_EXT_SEND_TIME] = scratch;
+        header->bytes[KB_EXT_SEND_TIME] = 3;
+    }
+    if (slot->mask & 1u << KB_EXT_TRANSPORT_CC) {
+        kb_put16(scratch + 4, peer->transport_sequence);
+        header->mask |= 1u << KB_EXT_TRANSPORT_CC;
+        header->values[KB_EXT_TRANSPORT_CC] = scratch + 4;
+        header->bytes[KB_EXT_TRANSPORT_CC] = 2;
+    }
+}
+
+static void rewrite_payload(uint8_t *payload, const kb_media *media, const kb_sent *numbers)
+{
+    const kb_frame_info *frame = &media->frame;
+    if (frame->picture_at) {
+        if (frame->long_picture)
+            kb_put16(payload + frame->picture_at, 0x8000 | numbers->picture);
+        else
+            payload[frame->picture_at] = numbers->picture & 0x7f;
+    }
+    if (frame->tl0_at)
+        payload[frame->tl0_at] = numbers->tl0;
+}
+
+size_t kb_slot_send(kb_plane *plane, kb_slot *slot, const kb_media *media, const kb_sent *numbers, bool again,
+                    int64_t now_ns)
+{
+    kb_peer *peer = &plane->peers[slot->peer];
+    const kb_payload_type *type = &slot->types[media->codec];
+    uint8_t scratch[KB_DEPENDENCY_BYTES + 8];
+    kb_rtp_out header = {
+        .ssrc = again ? slot->setup.rtx_ssrc : slot->setup.ssrc,
+        .timestamp = numbers->timestamp,
+        .sequence = again ? slot->rtx_sequence : numbers->sequence,
+        .payload_type = again ? type->rtx : type->number,
+        .marker = numbers->marker,
+    };
+    fill_extensions(slot, peer, media, numbers, &header, scratch, now_ns);
+    uint8_t *packet = kb_egress_claim(plane->egress);
+    size_t at = kb_rtp_write(packet, &header);
+    /* RFC 4588 §4: the original sequence number, then the original payload. */
+    size_t original = again ? 2 : 0;
+    if (at + original + media->bytes + peer->tag_bytes > KB_EGRESS_BUFFER_BYTES) {
+        KB_COUNT(plane, protect_failed);
+        return 0;
+    }
+    if (again)
+        kb_put16(packet + at, numbers->sequence);
+    memcpy(packet + at + original, media->payload, media->bytes);
+    if (slot->video)
+        rewrite_payload(packet + at + original, media, numbers);
+    int bytes = (int)(at + original + media->bytes);
+    if (plane->config.srtp.protect(peer->transmit, packet, &bytes) != KB_SRTP_OK) {
+        KB_COUNT(plane, protect_failed);
+        return 0;
+    }
+    kb_egress_commit(plane->egress, (size_t)bytes, kb_peer_egress(peer));
+    if (header.mask & 1u << KB_EXT_TRANSPORT_CC)
+        peer->transport_sequence++;
+    if (again)
+        slot->rtx_sequence++;
+    kb_reading_add(&peer->readings[KB_PEER_PACKETS_SENT], 1);
+    kb_reading_add(&peer->readings[KB_PEER_BYTES_SENT], (uint64_t)bytes);
+    kb_video_slot *video = slot->setup.video;
+    if (video) {
+        if (!again) {
+            video->sent[numbers->sequence % KB_SENT_PACKETS] = *numbers;
+            budget_add(&video->budget, video->budget.media, (size_t)bytes, now_ns);
+        } else {
+            budget_add(&video->budget, video->budget.resent, (size_t)bytes, now_ns);
+        }
+    }
+    return (size_t)bytes;
+}
+
+void kb_slot_resend(kb_plane *plane, kb_slot *slot, uint16_t sequence, int64_t now_ns)
+{
+    kb_peer *peer = &plane->peers[slot->peer];
+    kb_video_slot *video = slot->setup.video;
+    if (!video || !slot->setup.rtx_ssrc || slot->paused || !peer->transmit || !kb_peer_egress(peer))
+        return;
+    kb_sent *sent = &video->sent[sequence % KB_SENT_PACKETS];
+    kb_track *track = kb_track_at(plane, sent->track);
+    if (sent->sent_ns == 0 || sent->sequence != sequence || now_ns - sent->sent_ns > RESEND_AGE_NS || !track ||
+        !track->layers[sent->layer].video) {
+        KB_COUNT(plane, resends_unknown);
+        return;
+    }
+    int64_t rtt_ns = peer->rtt_ns ? peer->rtt_ns : UNKNOWN_RTT_NS;
+    if (sent->resent_ns && now_ns - sent->resent_ns < (rtt_ns > RESEND_LEAST_NS ? rtt_ns : RESEND_LEAST_NS)) {
+        KB_COUNT(plane, resends_too_soon);
+        return;
+    }
+    const kb_stored *stored =
+        &track->layers[sent->layer].video->stored[sent->source_sequence % KB_STORED_PACKETS];
+    if (!stored->used || stored->media.rtp.sequence != sent->source_sequence ||
+        !slot->types[stored->media.codec].rtx) {
+        KB_COUNT(plane, resends_unknown);
+        return;
+    }
+    if (!budget_allows(&video->budget, stored->media.bytes + 64, now_ns)) {
+        KB_COUNT(plane, resends_over_budget);
+        return;
+    }
+    sent->resent_ns = now_ns;
+    if (kb_slot_send(plane, slot, &stored->media, sent, true, now_ns)) {
+        KB_COUNT(plane, rtp_resent);
+        kb_reading_add(&slot->readings[KB_SLOT_RETRANSMITTED], 1);
+    }
+}
