@@ -17,7 +17,7 @@ import time
 from aioice import stun
 
 from kabina.native import _plane
-from kabina.native.plane import Plane, SrtpProfile
+from kabina.native.plane import Extension, Kind, MediaCodec, PayloadType, Plane, SrtpProfile
 
 PASSWORD = "a-password-for-the-benchmark"  # noqa: S105
 PAYLOAD_BYTES = 100
@@ -48,12 +48,12 @@ def connect(plane: Plane, profile: SrtpProfile, track: int, count: int) -> list[
         )
         slot = plane.add_slot(
             peer,
+            kind=Kind.AUDIO,
             ssrc=i + 1,
-            payload_type=111,
+            payload_types=(PayloadType(111, MediaCodec.OPUS),),
             clock_rate=48000,
             mid="0",
-            mid_extension_id=1,
-            level_extension_id=0,
+            extensions={Extension.MID: 1},
             cname="bench",
         )
         plane.set_slot_source(slot, track)

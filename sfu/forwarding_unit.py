@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import secrets
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, Final
 
 from kabina.native import plane as native
-from kabina.sfu import negotiation, sdp_limits, seam
+from kabina.sfu import negotiation, sdp_limits
 from kabina.sfu.errors import NodeFullError, SdpUnsupportedError
-from kabina.sfu.offer import AUDIO_LEVEL_URI, MID_URI, Answer, AnswerSection, Offer, OutgoingStream
-from kabina.sfu.peer import Peer, PeerListener, PublishedTrack, Slot
-from kabina.sfu.peer_states import PeerEvent
+from kabina.sfu.offer import Answer, Offer, OutgoingStream
+from kabina.sfu.peer import Peer, PeerListener
+from kabina.sfu.peer_states import PeerEvent, PeerState
+from kabina.sfu.seam.dtls import Certificate
+from kabina.sfu.seam.sdp import parse_offer, write_answer
+from kabina.sfu.sections import open_slot, open_track
 
 if TYPE_CHECKING:
     from kabina.sfu.negotiation import Permissions
     from kabina.sfu.sdp_limits import PreparedOffer
 
-_log = logging.getLogger(__name__)
-
-
 # A client is removed at most 10 s after its last authenticated datagram, and shown as stalled when
 # it has missed a check: libwebrtc checks every ~2.5 s, aioice and Firefox every 4 to 6.
 SILENCE: Final = native.Silence(peer_stalled_ms=7500, peer_lost_ms=9500)
-
-
 FULL: Final = "this server has no room for another participant"
 
 
@@ -42,7 +40,7 @@ class ForwardingUnit:
         self._peers: dict[int, Peer] = {}
         self._publishers: dict[int, Peer] = {}  # by the handle of their track
         self._numbers = count(1)
-        self._certificate = seam.Certificate.generateCertificate()
+        self._certificate = Certificate.generateCertificate()
         # Parsing an offer within all caps takes up to 21 ms (testing.md §4): off the loop, in one
         # thread.
         self._parser = ThreadPoolExecutor(max_workers=1, thread_name_prefix="kabina-sdp")
@@ -67,99 +65,99 @@ class ForwardingUnit:
 
         Raises SdpTooLargeError, SdpMalformedError, SdpUnsupportedError, NodeFullError.
         """
-        loop = asyncio.get_running_loop()
-        prepared, offer = await loop.run_in_executor(self._parser, _read_offer, sdp)
-        stream_id = secrets.token_hex(8)
-        used_ssrcs = {ssrc for section in offer.sections for ssrc in section.ssrcs}
+        prepared, offer = await self._read(sdp)
+        answer = self._answer(offer, permissions)
+        peer = self._add_peer(offer, answer, listener)
+        peer.answer_text = write_answer(answer, prepared)
+        return peer
 
-        def new_stream() -> OutgoingStream:
-            ssrc = next(
-                s for s in iter(lambda: secrets.randbits(32), None) if s not in used_ssrcs and s
-            )
-            used_ssrcs.add(ssrc)
+    async def restart_ice(self, peer: Peer, sdp: str) -> bool:
+        """Answers an offer that only changes the network path (RFC 8839 §4.4.1.1.1).
+
+        True: the peer has new credentials and a new answer, keys and streams go on. False: the
+        offer is another session's (other certificate or sections), join with it. Raises as `join`.
+        """
+        prepared, offer = await self._read(sdp)
+        if not peer.is_restart(offer) or peer.state is PeerState.CLOSED:
+            return False
+        ufrag, password = _new_credentials()
+        self.plane.restart_ice(peer.handle, local_ufrag=ufrag, local_password=password)
+        peer.answer = replace(peer.answer, ufrag=ufrag, password=password)
+        peer.answer_text = write_answer(peer.answer, prepared)
+        return True
+
+    async def _read(self, sdp: str) -> tuple[PreparedOffer, Offer]:
+        return await asyncio.get_running_loop().run_in_executor(self._parser, _read_offer, sdp)
+
+    def _answer(self, offer: Offer, permissions: Permissions) -> Answer:
+        name = secrets.token_hex(8)
+        used = {ssrc for section in offer.sections for ssrc in section.ssrcs}
+
+        def new_ssrc() -> int:
+            candidates = iter(lambda: secrets.randbits(32), 0)
+            ssrc = next(candidate for candidate in candidates if candidate not in used)
+            used.add(ssrc)
+            return ssrc
+
+        def new_stream(with_rtx: bool) -> OutgoingStream:
             return OutgoingStream(
-                ssrc, cname=stream_id, stream_id=stream_id, track_id=secrets.token_hex(8)
+                ssrc=new_ssrc(),
+                rtx_ssrc=new_ssrc() if with_rtx else 0,
+                cname=name,
+                stream_id=name,
+                track_id=secrets.token_hex(8),
             )
 
-        sections = negotiation.answer_sections(offer, permissions, new_stream)
-        answer = Answer(
-            sections=sections,
-            ufrag=secrets.token_hex(4),
-            password=secrets.token_hex(16),
+        ufrag, password = _new_credentials()
+        return Answer(
+            sections=negotiation.answer_sections(offer, permissions, new_stream),
+            ufrag=ufrag,
+            password=password,
             fingerprints=(self._certificate.sha256,),
             setup=negotiation.choose_setup(offer.setup),
             candidate_ip=self.public_ip,
             candidate_port=self.plane.port,
             session_id=secrets.randbits(62),
-            parameters=negotiation.OPUS_PARAMETERS,
         )
-        peer = self._add_peer(offer, answer, listener)
-        peer.answer = seam.write_answer(answer, prepared)
-        return peer
 
     def _add_peer(self, offer: Offer, answer: Answer, listener: PeerListener) -> Peer:
+        plane = self.plane
         try:
-            handle = self.plane.add_peer(local_ufrag=answer.ufrag, local_password=answer.password)
+            handle = plane.add_peer(local_ufrag=answer.ufrag, local_password=answer.password)
         except native.PlaneFullError as error:
             raise NodeFullError(FULL) from error
         try:
             tracks = [
-                PublishedTrack(self._add_track(handle, section), self.plane)
+                open_track(plane, handle, section)
                 for section in answer.sections
                 if section.direction.receives
             ]
             slots = [
-                Slot(self._add_slot(handle, section, section.stream), self.plane)
+                open_slot(plane, handle, section, section.stream)
                 for section in answer.sections
                 if section.stream is not None
             ]
         except native.PlaneFullError as error:
-            self.plane.remove_peer(handle)
+            plane.remove_peer(handle)
             raise NodeFullError(FULL) from error
         except native.PlaneError as error:
             # Two sections with one SSRC, say: parsed well, but no transport can carry it.
-            self.plane.remove_peer(handle)
+            plane.remove_peer(handle)
             raise SdpUnsupportedError(f"the offer cannot be carried: {error}") from error
         peer = Peer(
             number=next(self._numbers),
             handle=handle,
-            plane=self.plane,
+            plane=plane,
             offer=offer,
-            setup=answer.setup,
+            answer=answer,
             certificate=self._certificate,
             listener=listener,
             forget=self._forget,
-            tracks=tuple(tracks),
-            slots=tuple(slots),
         )
+        peer.tracks, peer.slots = tuple(tracks), tuple(slots)
         self._peers[handle] = peer
         self._publishers.update({track.handle: peer for track in tracks})
         return peer
-
-    def _add_track(self, peer: int, answered: AnswerSection) -> int:
-        section = answered.section
-        return self.plane.add_track(
-            peer,
-            clock_rate=answered.codec.clock_rate,
-            mid=section.mid,
-            mid_extension_id=section.extensions.get(MID_URI, 0),
-            level_extension_id=section.extensions.get(AUDIO_LEVEL_URI, 0),
-            ssrcs=section.ssrcs,
-            payload_types=(answered.codec.payload_type,),
-        )
-
-    def _add_slot(self, peer: int, answered: AnswerSection, stream: OutgoingStream) -> int:
-        section = answered.section
-        return self.plane.add_slot(
-            peer,
-            ssrc=stream.ssrc,
-            payload_type=answered.codec.payload_type,
-            clock_rate=answered.codec.clock_rate,
-            mid=section.mid,
-            mid_extension_id=section.extensions.get(MID_URI, 0),
-            level_extension_id=section.extensions.get(AUDIO_LEVEL_URI, 0),
-            cname=stream.cname,
-        )
 
     def _forget(self, peer: Peer) -> None:
         self._peers.pop(peer.handle, None)
@@ -199,4 +197,9 @@ class ForwardingUnit:
 
 def _read_offer(sdp: str) -> tuple[PreparedOffer, Offer]:
     prepared = sdp_limits.prepare(sdp)
-    return prepared, seam.parse_offer(prepared)
+    return prepared, parse_offer(prepared)
+
+
+def _new_credentials() -> tuple[str, str]:
+    """An ICE ufrag and password of 32 and 128 bits (RFC 8445 §5.3: 24 and 128 at least)."""
+    return secrets.token_hex(4), secrets.token_hex(16)

@@ -2,28 +2,42 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
 
 from kabina.sfu.errors import SdpUnsupportedError
-from kabina.sfu.offer import AnswerSection, Codec, Direction, OutgoingStream, Section, Setup
+from kabina.sfu.offer import AnsweredCodec, AnswerSection, Codec, Direction, Section, Setup
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Mapping
 
-    from kabina.sfu.offer import Offer
+    from kabina.sfu.offer import Offer, OutgoingStream
 
 # The answer governs Chromium's encoder: with maxaveragebitrate=64000 it sends 62.4 kbit/s instead
 # of 28.6 (web.md §9); in-band FEC is what the mixer conceals single losses with.
-OPUS_PARAMETERS = {"minptime": 10, "useinbandfec": 1, "maxaveragebitrate": 64000}
+OPUS_PARAMETERS: Final[Mapping[str, int | str | None]] = {
+    "minptime": 10,
+    "useinbandfec": 1,
+    "maxaveragebitrate": 64000,
+}
+
+# In the order in which a publisher's codec is taken when several are offered first: the offer's.
+FORWARDED_VIDEO: Final = frozenset({"VP8", "H264", "VP9", "AV1"})
+
+# What the plane answers; everything else that is offered is not agreed on. Not transport-cc yet:
+# a sender that is promised it and gets none stays at its start rate, 300 kbit/s in Chromium.
+_VIDEO_FEEDBACK: Final = frozenset({"nack", "nack pli", "ccm fir", "goog-remb"})
+_AUDIO_FEEDBACK: Final[frozenset[str]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Permissions:
-    """How many sections the peer may use in each direction; more are answered inactive."""
+    """How many sections the peer may use per kind and direction; more are answered inactive."""
 
-    publish: int
-    receive: int
+    publish_audio: int = 0
+    receive_audio: int = 0
+    publish_video: int = 0
+    receive_video: int = 0
 
 
 def choose_setup(offered: Setup) -> Setup:
@@ -32,29 +46,32 @@ def choose_setup(offered: Setup) -> Setup:
 
 
 def answer_sections(
-    offer: Offer, permissions: Permissions, new_stream: Callable[[], OutgoingStream]
+    offer: Offer, permissions: Permissions, new_stream: Callable[[bool], OutgoingStream]
 ) -> tuple[AnswerSection, ...]:
-    """Our direction, codec and stream for every usable section, in the offer's order.
+    """Our direction, codecs and stream for every usable section, in the offer's order.
 
-    `new_stream` is called once per section in which we send. Raises SdpUnsupportedError if no
-    section can carry anything the peer may do.
+    `new_stream(with_rtx)` is called once per section in which we send. Raises SdpUnsupportedError
+    if an audio section has no Opus, or no section can carry anything the peer may do.
     """
-    publish, receive = permissions.publish, permissions.receive
+    publish = {"audio": permissions.publish_audio, "video": permissions.publish_video}
+    receive = {"audio": permissions.receive_audio, "video": permissions.receive_video}
     sections = []
     for section in offer.sections:
-        codec = _choose_codec(section)
-        receives = section.direction.sends and publish > 0
-        sends = section.direction.receives and receive > 0
-        if codec is None:
+        receives = section.direction.sends and publish[section.kind] > 0
+        sends = section.direction.receives and receive[section.kind] > 0
+        codecs = _codecs(section, sends=sends)
+        if not codecs and section.kind == "audio":
             raise SdpUnsupportedError(f"section {section.mid!r} offers no Opus at 48 kHz")
-        publish -= receives
-        receive -= sends
+        sends, receives = sends and bool(codecs), receives and bool(codecs)
+        publish[section.kind] -= receives
+        receive[section.kind] -= sends
+        with_rtx = any(answered.rtx for answered in codecs)
         sections.append(
             AnswerSection(
                 section,
-                codec,
+                codecs,
                 Direction.of(sends=sends, receives=receives),
-                new_stream() if sends else None,
+                new_stream(with_rtx) if sends else None,
             )
         )
     if all(section.direction is Direction.INACTIVE for section in sections):
@@ -62,7 +79,47 @@ def answer_sections(
     return tuple(sections)
 
 
-def _choose_codec(section: Section) -> Codec | None:
-    return next(
-        (c for c in section.codecs if c.name.lower() == "opus" and c.clock_rate == 48000), None
-    )
+def _codecs(section: Section, *, sends: bool) -> tuple[AnsweredCodec, ...]:
+    """Opus for audio. For video the first we forward; all of them where we send, one each, since
+    what flows in a slot depends on whose picture it is.
+    """
+    if section.kind == "audio":
+        opus = next(
+            (c for c in section.codecs if c.name.lower() == "opus" and c.clock_rate == 48000), None
+        )
+        if opus is None:
+            return ()
+        return (AnsweredCodec(_agreed(opus, _AUDIO_FEEDBACK, OPUS_PARAMETERS)),)
+    chosen = tuple(_video(section))
+    return chosen if sends else chosen[:1]
+
+
+def _video(section: Section) -> Iterator[AnsweredCodec]:
+    rtx = {
+        codec.parameters.get("apt"): codec.payload_type
+        for codec in section.codecs
+        if codec.name.lower() == "rtx"
+    }
+    seen: set[str] = set()
+    for codec in section.codecs:
+        name = codec.name.upper()
+        if name not in FORWARDED_VIDEO or name in seen or not _is_usual(codec):
+            continue
+        seen.add(name)
+        agreed = _agreed(codec, _VIDEO_FEEDBACK, dict(codec.parameters))
+        yield AnsweredCodec(agreed, rtx.get(codec.payload_type, 0))
+
+
+def _is_usual(codec: Codec) -> bool:
+    """One profile per codec is forwarded: what every browser decodes."""
+    if codec.name.upper() == "H264":
+        return str(codec.parameters.get("packetization-mode", "0")) == "1"
+    if codec.name.upper() in ("VP9", "AV1"):
+        return str(codec.parameters.get("profile-id", codec.parameters.get("profile", "0"))) == "0"
+    return True
+
+
+def _agreed(
+    codec: Codec, feedback: frozenset[str], parameters: Mapping[str, int | str | None]
+) -> Codec:
+    return replace(codec, feedback=codec.feedback & feedback, parameters=parameters)

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from kabina.native.plane_types import Extension
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-MID_URI = "urn:ietf:params:rtp-hdrext:sdes:mid"
-AUDIO_LEVEL_URI = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
-
-# Extensions the plane reads or writes; every other offered one is left out of the answer.
-KNOWN_EXTENSIONS = frozenset({MID_URI, AUDIO_LEVEL_URI})
+# Extensions the plane reads, writes or copies; every other offered one is left out of the answer.
+EXTENSIONS: Final[dict[str, Extension]] = {
+    "urn:ietf:params:rtp-hdrext:sdes:mid": Extension.MID,
+    "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id": Extension.RID,
+    "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id": Extension.REPAIRED_RID,
+    "urn:ietf:params:rtp-hdrext:ssrc-audio-level": Extension.AUDIO_LEVEL,
+    "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time": Extension.ABS_SEND_TIME,
+    "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time": Extension.ABS_CAPTURE_TIME,
+    "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay": Extension.PLAYOUT_DELAY,
+    "urn:3gpp:video-orientation": Extension.VIDEO_ORIENTATION,
+    (
+        "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension"
+    ): Extension.DEPENDENCY_DESCRIPTOR,
+}
 
 
 class Direction(enum.Enum):
@@ -49,10 +60,12 @@ class Setup(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    name: str  # as offered: "opus"
+    name: str  # as offered: "opus", "VP8", "rtx"
     payload_type: int
     clock_rate: int
-    channels: int | None
+    channels: int | None = None
+    parameters: Mapping[str, int | str | None] = field(default_factory=dict)
+    feedback: frozenset[str] = frozenset()  # "nack", "nack pli", "transport-cc", …
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +83,10 @@ class Section:
     direction: Direction
     codecs: tuple[Codec, ...]
     extensions: Mapping[str, int]  # URI → id, known ones only
-    ssrcs: tuple[int, ...]
+    ssrcs: tuple[int, ...] = ()
+    rtx_ssrcs: Mapping[int, int] = field(default_factory=dict)  # media → retransmission
+    rids: tuple[str, ...] = ()  # simulcast layers the offerer sends, in its order
+    reduced_size: bool = False  # RTCP, RFC 5506
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,22 +99,40 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class OutgoingStream:
-    """What we announce to send in a section: one slot."""
+    """What we announce to send in a section: one slot. `rtx_ssrc` is 0 without retransmission."""
 
     ssrc: int
+    rtx_ssrc: int
     cname: str
     stream_id: str
     track_id: str
 
 
 @dataclass(frozen=True, slots=True)
+class AnsweredCodec:
+    """A codec we take or send, and the payload type of its retransmissions (0: none)."""
+
+    codec: Codec
+    rtx: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class AnswerSection:
-    """Our side of one usable section, in the offer's order."""
+    """Our side of one usable section, in the offer's order; without codecs it is rejected."""
 
     section: Section
-    codec: Codec
+    codecs: tuple[AnsweredCodec, ...]
     direction: Direction
     stream: OutgoingStream | None = None
+
+    @property
+    def is_rejected(self) -> bool:
+        return not self.codecs
+
+    @property
+    def feedback(self) -> frozenset[str]:
+        """What was agreed on for the section; the codecs of a section agree on the same."""
+        return frozenset().union(*(answered.codec.feedback for answered in self.codecs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,4 +145,3 @@ class Answer:
     candidate_ip: str
     candidate_port: int
     session_id: int
-    parameters: Mapping[str, int | str] = field(default_factory=dict)  # fmtp of Opus

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from kabina.sfu.peer_states import PeerEvent, PeerState, next_state
-from kabina.sfu.seam import DtlsEnd, DtlsTransport
+from kabina.sfu.seam.dtls import DtlsEnd, DtlsTransport
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kabina.native.plane import Plane
-    from kabina.sfu.offer import Offer, Setup
-    from kabina.sfu.seam import Certificate
+    from kabina.native.plane import Kind, Plane
+    from kabina.sfu.offer import Answer, Offer
+    from kabina.sfu.seam.dtls import Certificate
+    from kabina.sfu.sections import PublishedTrack, Slot
 
 _log = logging.getLogger(__name__)
 
@@ -33,30 +33,6 @@ class PeerListener(Protocol):
         """Packets of a track began to come, or none came for 300 ms."""
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """One outgoing stream for life: its source changes in the plane, the client sees one stream."""
-
-    handle: int
-    plane: Plane
-
-    def listen_to(self, track: int) -> None:
-        """Switches at the first packet of `track`, until then the old one goes on; 0: silence."""
-        self.plane.set_slot_source(self.handle, track)
-
-
-@dataclass(frozen=True, slots=True)
-class PublishedTrack:
-    """What the peer sends in one section."""
-
-    handle: int
-    plane: Plane
-
-    def feed_mix(self, source: int) -> None:
-        """Copies the track's payloads to this source of the mix engine; 0 ends that."""
-        self.plane.feed_mix(self.handle, source)
-
-
 class Peer:
     """Created by `ForwardingUnit.join`; lives until `close()`, a close_notify or silence."""
 
@@ -67,30 +43,45 @@ class Peer:
         handle: int,
         plane: Plane,
         offer: Offer,
-        setup: Setup,
+        answer: Answer,
         certificate: Certificate,
         listener: PeerListener,
         forget: Callable[[Peer], None],
-        tracks: tuple[PublishedTrack, ...],
-        slots: tuple[Slot, ...],
     ) -> None:
         self.number = number
         self.handle = handle
         self.state = PeerState.NEW
-        self.answer = ""
-        self.tracks = tracks
-        self.slots = slots
+        self.answer = answer
+        self.answer_text = ""
+        self.slots: tuple[Slot, ...] = ()
+        self.tracks: tuple[PublishedTrack, ...] = ()
         self._plane = plane
         self._offer = offer
         self._listener = listener
         self._forget = forget
         self._end = DtlsEnd(lambda datagram: plane.send(handle, datagram))
-        self._dtls = DtlsTransport(self._end, certificate, setup)
+        self._dtls = DtlsTransport(self._end, certificate, answer.setup)
         self._dtls.on("statechange", self._dtls_state_changed)
         self._handshake: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
         loop = asyncio.get_running_loop()
         self._deadline = loop.call_later(CONNECT_TIMEOUT_S, self.receive, PeerEvent.FAILED)
+
+    def slots_of(self, kind: Kind) -> tuple[Slot, ...]:
+        return tuple(slot for slot in self.slots if slot.kind is kind)
+
+    def tracks_of(self, kind: Kind) -> tuple[PublishedTrack, ...]:
+        return tuple(track for track in self.tracks if track.kind is kind)
+
+    def is_restart(self, offer: Offer) -> bool:
+        """Whether an offer has this session's certificate and sections, and a new network path."""
+        before = [(section.kind, section.mid) for section in self._offer.sections]
+        after = [(section.kind, section.mid) for section in offer.sections]
+        return (
+            offer.fingerprints == self._offer.fingerprints
+            and before == after
+            and offer.ufrag != self._offer.ufrag
+        )
 
     def receive(self, event: PeerEvent) -> None:
         """A fact about this peer; moves the state and tells the listener if it changed."""

@@ -19,7 +19,8 @@ MAX_RTPMAP_PER_SECTION = 128
 MAX_WILDCARD_FEEDBACK_PER_SECTION = 8
 MAX_MID_BYTES = 16  # what a one-byte header extension carries (RFC 8285 §4.2)
 
-FORWARDED_KINDS = frozenset({"audio"})  # video follows with the media plane's next issue
+FORWARDED_KINDS = frozenset({"audio", "video"})
+MAX_LAYERS = 3  # simulcast layers a track has room for
 FORWARDED_PROFILES = frozenset({"UDP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP"})
 
 # Candidates never reach the parser: an ICE-lite end sends no checks, so it needs none, and
@@ -34,6 +35,8 @@ class RawSection:
     media_line: str
     mid: str | None
     lifted: bool
+    rids: tuple[str, ...] = ()  # what aiortc's parser drops: simulcast layers sent, in order
+    reduced_size: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,4 +150,21 @@ def _inspect(group: list[str]) -> RawSection:
         raise SdpMalformedError("a media line is not 'm=kind port profile formats'")
     kind, port, profile = fields[0], int(fields[1]), fields[2]
     lifted = kind not in FORWARDED_KINDS or profile not in FORWARDED_PROFILES or port == 0
-    return RawSection(" ".join(fields), mid, lifted)
+    return RawSection(" ".join(fields), mid, lifted, _sent_layers(group), "a=rtcp-rsize" in group)
+
+
+def _sent_layers(group: list[str]) -> tuple[str, ...]:
+    """The rids of `a=simulcast:send a;b;c` (RFC 8853 §5.1), the first of each alternative."""
+    for line in group:
+        if line.startswith("a=simulcast:"):
+            words = line[len("a=simulcast:") :].split()
+            if "send" not in words[:-1]:
+                return ()
+            layers = words[words.index("send") + 1].split(";")
+            rids = [layer.split(",")[0].removeprefix("~") for layer in layers]
+            if not all(rid.isascii() and rid.isalnum() and len(rid) <= 16 for rid in rids):
+                raise SdpMalformedError("a simulcast layer has no proper name")
+            if len(rids) > MAX_LAYERS:
+                raise SdpUnsupportedError(f"over {MAX_LAYERS} simulcast layers")
+            return tuple(rids)
+    return ()

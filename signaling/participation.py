@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from kabina.interpretation.commands import AudioBack, AudioLost, Listen
 from kabina.interpretation.ids import ChannelId
 from kabina.interpretation.stage import Visual
+from kabina.native.plane import Kind
 from kabina.sfu.errors import SfuError
 from kabina.sfu.peer_states import PeerEvent, PeerState
 from kabina.signaling.errors import CodedError
@@ -16,14 +17,20 @@ from kabina.signaling.errors import CodedError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from kabina.interpretation.media_plan import StagePlan
     from kabina.sfu.forwarding_unit import ForwardingUnit
     from kabina.sfu.negotiation import Permissions
-    from kabina.sfu.peer import Peer, PublishedTrack
+    from kabina.sfu.peer import Peer
+    from kabina.sfu.sections import PublishedTrack
     from kabina.signaling.messages import Tile
     from kabina.signaling.room import Room
     from kabina.signaling.tokens import Grant
 
 _log = logging.getLogger(__name__)
+
+
+# Tiles up to 216 lines are well served by a quarter of 720 or 1080, up to 432 by a half.
+LAYER_HEIGHTS: Final = (216, 432)
 
 
 # With the 300 ms after which the plane calls a track stalled: 5 s (testing.md §2).
@@ -56,11 +63,13 @@ class Participation:
     async def offer(self, sdp: str, permissions: Permissions, listen: str | None) -> str:
         """Starts or replaces the media session; returns the answer. CodedError if refused."""
         channel = None if listen is None else ChannelId(listen)
-        await self._end_media()
         try:
+            if self._peer is not None and await self._unit.restart_ice(self._peer, sdp):
+                return self._peer.answer_text
             peer = await self._unit.join(sdp, permissions, self)
         except SfuError as error:
             raise CodedError(error.code, str(error)) from error
+        await self._end_media()
         if self._left:
             await peer.close()
             raise CodedError("protocol.order", "The session ended while its offer was answered.")
@@ -72,25 +81,57 @@ class Participation:
             await peer.close()
             raise
         self.room.execute(AudioBack(self.participant))
-        if peer.tracks:
-            peer.tracks[0].feed_mix(self.room.open_voice(self.participant))
-        return peer.answer
+        for track in peer.tracks_of(Kind.AUDIO)[:1]:
+            track.feed_mix(self.room.open_voice(self.participant))
+        for visual, track in zip(Visual, peer.tracks_of(Kind.VIDEO), strict=False):
+            self.room.bind_picture(self.participant, visual, track.handle)
+        if peer.slots_of(Kind.VIDEO):
+            self._limit_slots()
+            self.room.add_viewer(self)
+        return peer.answer_text
+
+    @property
+    def sends_pictures(self) -> bool:
+        """Whether the media session has a section for a camera."""
+        return self._peer is not None and bool(self._peer.tracks_of(Kind.VIDEO))
 
     def listen(self, channel: str | None) -> None:
         """Moves the listening slot; nothing is renegotiated. CodedError `channel.unknown`."""
         self.room.execute(Listen(self.participant, None if channel is None else ChannelId(channel)))
-        if self._peer is not None and self._peer.slots:
-            self._peer.slots[0].listen_to(0 if channel is None else self.room.track_of(channel))
+        if self._peer is not None:
+            for slot in self._peer.slots_of(Kind.AUDIO)[:1]:
+                slot.listen_to(0 if channel is None else self.room.track_of(channel))
 
     def see(self, tiles: Sequence[Tile]) -> None:
         """Says how large the person sees each picture; remembered for the next media session."""
         self._tiles.update({Visual(tile.what): tile for tile in tiles})
+        self._limit_slots()
+
+    def stage_changed(self, stage: StagePlan) -> None:
+        """What flows in the video slots; nobody is sent their own picture."""
+        if self._peer is None:
+            return
+        shown = {Visual.CAMERA: stage.camera, Visual.SCREEN: stage.screen}
+        for visual, slot in zip(Visual, self._peer.slots_of(Kind.VIDEO), strict=False):
+            who = shown[visual] if shown[visual] != self.participant else None
+            slot.listen_to(self.room.picture_of(who, visual))
+
+    def _limit_slots(self) -> None:
+        """A layer larger than its tile is wasted, a picture nobody sees more so."""
+        if self._peer is None:
+            return
+        for visual, slot in zip(Visual, self._peer.slots_of(Kind.VIDEO), strict=False):
+            tile = self._tiles.get(visual)
+            if tile is not None:
+                layer = sum(tile.height > least for least in LAYER_HEIGHTS)
+                slot.limit(layer=layer, paused=not tile.visible or tile.height == 0)
 
     async def leave(self) -> None:
         """Idempotent; frees the peer, the seat and the voice."""
         if self._left:
             return
         self._left = True
+        self.room.remove_viewer(self)
         self.room.remove(self.participant)
         await self._end_media()
 
@@ -99,6 +140,7 @@ class Participation:
             return
         if peer.state is PeerState.CLOSED:
             self._peer = None
+            self.room.remove_viewer(self)
             if not self._left:
                 self.room.audio_lost(self.participant)
         self._listener.media_changed(peer.state)
@@ -130,9 +172,11 @@ class Participation:
 
     @staticmethod
     def _voices(peer: Peer) -> tuple[PublishedTrack, ...]:
-        return peer.tracks[:1]
+        return peer.tracks_of(Kind.AUDIO)[:1]
 
     async def _end_media(self) -> None:
         peer, self._peer = self._peer, None
         if peer is not None:
+            self.room.remove_viewer(self)
+            self.room.unbind_pictures(self.participant)
             await peer.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from kabina.interpretation.commands import (
     AudioLost,
@@ -16,7 +16,9 @@ from kabina.interpretation.commands import (
 )
 from kabina.interpretation.errors import InterpretationError
 from kabina.interpretation.ids import FLOOR, ChannelId, ParticipantId, Role
+from kabina.interpretation.media_plan import StagePlan
 from kabina.interpretation.meeting import Meeting
+from kabina.interpretation.stage import Visual
 from kabina.mixer.errors import MixerFullError
 from kabina.mixer.rows import MixRow
 from kabina.native.plane import PlaneFullError
@@ -43,6 +45,12 @@ OPUS_CLOCK_RATE = 48_000
 SILENCE_DB = -100.0
 
 
+class Viewer(Protocol):
+    """Somebody with video slots."""
+
+    def stage_changed(self, stage: StagePlan) -> None: ...
+
+
 class Room:
     """One live meeting. Commands go through `execute`; media follows from the plan."""
 
@@ -52,6 +60,10 @@ class Room:
         self._mixer = mixer
         self._unit = unit
         self._sources: dict[ParticipantId, int] = {}
+        self._pictures: dict[tuple[ParticipantId, Visual], int] = {}
+        self._viewers: set[Viewer] = set()
+        self._stage = StagePlan()
+        self._shown = (0, 0)
         self._tracks: dict[ChannelId, int] = {}
         self._rows: dict[ChannelId, int] = {}
         self._numbers = count(1)
@@ -90,6 +102,7 @@ class Room:
     def remove(self, participant: ParticipantId) -> None:
         self.execute(LeaveMeeting(participant))
         self.unbind_audio(participant)
+        self.unbind_pictures(participant)
 
     def execute(self, command: Command) -> None:
         """Runs a domain command and lets media follow. CodedError if the domain refuses."""
@@ -132,6 +145,29 @@ class Room:
         self.execute(AudioLost(participant))
         self.execute(Listen(participant, None))
         self.unbind_audio(participant)
+        self.unbind_pictures(participant)
+
+    def bind_picture(self, participant: ParticipantId, visual: Visual, track: int) -> None:
+        """From now on `track` of the plane is this participant's camera or screen."""
+        self._pictures[participant, visual] = track
+        self._direct_stage()
+
+    def unbind_pictures(self, participant: ParticipantId) -> None:
+        for visual in Visual:
+            self._pictures.pop((participant, visual), None)
+        self._direct_stage()
+
+    def add_viewer(self, viewer: Viewer) -> None:
+        """Somebody with video slots: told what flows in them, now and at every change."""
+        self._viewers.add(viewer)
+        viewer.stage_changed(self._stage)
+
+    def remove_viewer(self, viewer: Viewer) -> None:
+        self._viewers.discard(viewer)
+
+    def picture_of(self, participant: ParticipantId | None, visual: Visual) -> int:
+        """The plane's track of somebody's camera or screen; 0 if there is none."""
+        return 0 if participant is None else self._pictures.get((participant, visual), 0)
 
     def is_on_air(self, participant: ParticipantId) -> bool:
         """Whether anybody would hear them: they have the floor or a channel."""
@@ -173,6 +209,20 @@ class Room:
         if plan != self._plan or force:
             self._plan = plan
             self._mixer.set_rows(self.id, [self._row(channel) for channel in plan.channels])
+            self._direct_stage()
+
+    def _direct_stage(self) -> None:
+        """Tells the viewers, if what they are sent is another track than before."""
+        assert self._plan is not None  # noqa: S101 - set by the constructor
+        stage = self._plan.stage
+        shown = (
+            self.picture_of(stage.camera, Visual.CAMERA),
+            self.picture_of(stage.screen, Visual.SCREEN),
+        )
+        if (stage, shown) != (self._stage, self._shown):
+            self._stage, self._shown = stage, shown
+            for viewer in tuple(self._viewers):
+                viewer.stage_changed(stage)
 
     def _row(self, plan: ChannelPlan) -> MixRow:
         return MixRow(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -45,6 +46,15 @@ BROADCAST_INTERVAL_S: Final = 0.1
 MAX_QUEUED_BYTES: Final = 256 * 1024
 CLOSE_UNAUTHORISED: Final = 4401
 CLOSE_TRY_LATER: Final = 1013
+
+_LISTENS: Final = Permissions(receive_audio=1, receive_video=2)
+_SPEAKS: Final = replace(_LISTENS, publish_audio=1, publish_video=2)
+PAGE_PERMISSIONS: Final = {
+    Role.ATTENDEE: _LISTENS,
+    Role.INTERPRETER: replace(_LISTENS, publish_audio=1),
+    Role.SPEAKER: _SPEAKS,
+    Role.OPERATOR: _SPEAKS,
+}
 
 _MEDIA_WORDS: Final = {
     PeerState.NEW: "connecting",
@@ -224,10 +234,8 @@ class PageSession:
             return messages.Done(re=message.id)
         match message:
             case messages.OfferMessage(sdp=sdp, listen=listen):
-                publishes = participation.grant.role is not Role.ATTENDEE
-                answer = await participation.offer(
-                    sdp, Permissions(publish=int(publishes), receive=1), listen
-                )
+                permissions = PAGE_PERMISSIONS[participation.grant.role]
+                answer = await participation.offer(sdp, permissions, listen)
                 return messages.AnswerMessage(re=message.id, sdp=answer, listen=listen)
             case messages.ListenMessage(channel=channel):
                 participation.listen(channel)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import web
 from multidict import CIMultiDict
 
-from kabina.interpretation.commands import JoinBooth, TakeChannel, TakeFloor
+from kabina.interpretation.commands import JoinBooth, Show, TakeChannel, TakeFloor
 from kabina.interpretation.ids import FLOOR, BoothId, Role
+from kabina.interpretation.stage import Visual
 from kabina.sfu.negotiation import Permissions
 from kabina.sfu.peer_states import PeerState
 from kabina.sfu.sdp_limits import MAX_BYTES
@@ -28,8 +29,9 @@ _log = logging.getLogger(__name__)
 
 BODY_TIMEOUT_S: Final = 10.0
 SDP_TYPE: Final = "application/sdp"
-_PUBLISH: Final = Permissions(publish=1, receive=0)
-_RECEIVE: Final = Permissions(publish=0, receive=1)
+_SPEAK: Final = Permissions(publish_audio=1, publish_video=1)
+_INTERPRET: Final = Permissions(publish_audio=1)
+_RECEIVE: Final = Permissions(receive_audio=1, receive_video=2)
 
 
 class HttpSessions:
@@ -49,7 +51,8 @@ class HttpSessions:
 
     async def _publish(self, request: web.Request) -> web.Response:
         channel = request.match_info["channel"]
-        return await self._create(request, _PUBLISH, on_air=channel)
+        permissions = _SPEAK if channel == FLOOR else _INTERPRET
+        return await self._create(request, permissions, on_air=channel)
 
     async def _receive(self, request: web.Request) -> web.Response:
         channel = request.match_info["channel"]
@@ -74,6 +77,8 @@ class HttpSessions:
                 _go_on_air(participation, on_air)
                 session.on_air = on_air
             answer = await participation.offer(sdp, permissions, listen)
+            if participation.sends_pictures:
+                participation.room.execute(Show(participation.participant, Visual.CAMERA, on=True))
         except BaseException:
             await self._node.leave(participation)
             raise

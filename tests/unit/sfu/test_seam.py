@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from kabina.sfu import negotiation, sdp_limits, seam
+from kabina.sfu import negotiation, sdp_limits
 from kabina.sfu.errors import PeerError, SdpUnsupportedError
 from kabina.sfu.negotiation import Permissions
 from kabina.sfu.offer import Answer, Direction, Fingerprint, OutgoingStream, Setup
+from kabina.sfu.seam.sdp import parse_offer, write_answer
 
 CHROMIUM_LIKE = """v=0
 o=- 4611731400430051336 2 IN IP4 127.0.0.1
@@ -29,6 +30,7 @@ a=mid:0
 a=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level
 a=extmap:2 http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time
 a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid
+a=extmap:5 http://example.org/unknown
 a=recvonly
 a=rtcp-mux
 a=rtcp-rsize
@@ -57,12 +59,19 @@ a=sctp-port:5000
 """.replace("\n", "\r\n")
 
 
+AUDIO = Permissions(publish_audio=1, receive_audio=1)
+
+
 def answer_to(text: str, permissions: Permissions) -> str:
     prepared = sdp_limits.prepare(text)
-    offer = seam.parse_offer(prepared)
+    offer = parse_offer(prepared)
     numbers = count(5000)
     sections = negotiation.answer_sections(
-        offer, permissions, lambda: OutgoingStream(next(numbers), "name", "stream", "track")
+        offer,
+        permissions,
+        lambda with_rtx: OutgoingStream(
+            next(numbers), next(numbers) if with_rtx else 0, "name", "stream", "track"
+        ),
     )
     answer = Answer(
         sections=sections,
@@ -73,13 +82,12 @@ def answer_to(text: str, permissions: Permissions) -> str:
         candidate_ip="192.0.2.7",
         candidate_port=4321,
         session_id=7,
-        parameters=negotiation.OPUS_PARAMETERS,
     )
-    return seam.write_answer(answer, prepared)
+    return write_answer(answer, prepared)
 
 
 def test_every_section_is_answered_in_place_and_the_data_channel_rejected():
-    lines = answer_to(CHROMIUM_LIKE, Permissions(publish=1, receive=1)).split("\r\n")
+    lines = answer_to(CHROMIUM_LIKE, AUDIO).split("\r\n")
     media = [line for line in lines if line.startswith("m=")]
     assert media == [
         "m=audio 4321 UDP/TLS/RTP/SAVPF 111",
@@ -91,27 +99,28 @@ def test_every_section_is_answered_in_place_and_the_data_channel_rejected():
 
 
 def test_the_answer_sends_where_the_offer_receives_and_the_other_way_round():
-    answer = answer_to(CHROMIUM_LIKE, Permissions(publish=1, receive=1))
+    answer = answer_to(CHROMIUM_LIKE, AUDIO)
     first, second, _ = answer.split("\r\nm=")[1:]
     assert "a=sendonly" in first
     assert "a=ssrc:5000 cname:name" in first
     assert "a=recvonly" in second
     assert "a=ssrc:" not in second
     assert "a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid" in first
-    assert "abs-send-time" not in answer
+    assert "a=extmap:2 http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time" in first
+    assert "unknown" not in answer
     assert "useinbandfec=1" in first
     assert "maxaveragebitrate=64000" in first
 
 
 def test_a_peer_that_may_not_publish_gets_an_inactive_section():
-    answer = answer_to(CHROMIUM_LIKE, Permissions(publish=0, receive=1))
+    answer = answer_to(CHROMIUM_LIKE, Permissions(receive_audio=1))
     assert "a=inactive" in answer.split("\r\nm=")[2]
 
 
 def test_an_offer_with_nothing_this_session_may_do_is_refused():
     only_send = CHROMIUM_LIKE.replace("a=recvonly", "a=sendonly")
     with pytest.raises(SdpUnsupportedError):
-        answer_to(only_send, Permissions(publish=0, receive=1))
+        answer_to(only_send, Permissions(receive_audio=1))
 
 
 def test_the_server_is_the_dtls_client_unless_the_other_end_insists():
@@ -131,7 +140,7 @@ def test_the_server_is_the_dtls_client_unless_the_other_end_insists():
 )
 def test_an_offer_without_what_we_need_is_refused(change: tuple[str, str]):
     with pytest.raises(SdpUnsupportedError):
-        answer_to(CHROMIUM_LIKE.replace(*change), Permissions(publish=1, receive=1))
+        answer_to(CHROMIUM_LIKE.replace(*change), AUDIO)
 
 
 @pytest.mark.parametrize(
@@ -148,7 +157,7 @@ def test_an_offer_without_what_we_need_is_refused(change: tuple[str, str]):
 )
 def test_whatever_the_parser_stumbles_over_is_one_coded_error(change: tuple[str, str]):
     with pytest.raises(PeerError) as refusal:
-        answer_to(CHROMIUM_LIKE.replace(*change), Permissions(publish=1, receive=1))
+        answer_to(CHROMIUM_LIKE.replace(*change), AUDIO)
     assert refusal.value.code in ("sdp.malformed", "sdp.unsupported")
 
 
@@ -158,7 +167,7 @@ def test_corpus_descriptions_are_answered_or_refused_with_a_code(corpora: Path):
     for file in files:
         text = file.read_bytes().decode("utf-8", "replace")
         try:
-            answer = answer_to(text, Permissions(publish=1, receive=1))
+            answer = answer_to(text, AUDIO)
         except PeerError as error:
             assert error.code.startswith("sdp.")
         else:
