@@ -23,6 +23,13 @@ export type Channel = {
 };
 export type Seat = { number: number; participant: string; name: string; state: 'active' | 'standby' };
 export type Booth = { id: string; channel: string; desks: Seat[] };
+/** Who is seen in each of the two picture slots. */
+export type Shown = { participant: string; name: string };
+export type What = 'camera' | 'screen';
+export type Stage = Record<What, Shown | null>;
+export type IceServer = { urls: string[]; username: string; credential: string };
+/** How large a picture is on the page, in device pixels. */
+export type Tile = { what: What; width: number; height: number; visible: boolean };
 export type Meeting = {
   id: string;
   title: string;
@@ -30,6 +37,7 @@ export type Meeting = {
   floor: Floor;
   channels: Channel[];
   booths: Booth[];
+  stage: Stage;
 };
 export type ChannelLevels = { interpreter_db: number | null; original_db: number | null };
 export type MediaState = 'connecting' | 'connected' | 'stalled' | 'lost';
@@ -43,6 +51,7 @@ export type Welcome = {
   role: string;
   languages: string[];
   meeting: Meeting;
+  ice_servers: IceServer[];
 };
 export type WireError = {
   type: 'error';
@@ -77,6 +86,8 @@ export type ClientMessage =
   | { type: 'leave_booth' }
   | { type: 'take_channel' }
   | { type: 'release_channel' }
+  | { type: 'show'; what: What; on: boolean }
+  | { type: 'view'; slots: Tile[] }
   | { type: 'bye' };
 
 /** Thrown by the readers below and caught by `decode`: the text is not what the page says. */
@@ -154,6 +165,18 @@ const booth: Reader<Booth> = (v) => {
   const f = fields(v);
   return { id: text(f.id), channel: text(f.channel), desks: list(seat)(f.desks) };
 };
+const shown: Reader<Shown> = (v) => {
+  const f = fields(v);
+  return { participant: text(f.participant), name: text(f.name) };
+};
+const stage: Reader<Stage> = (v) => {
+  const f = fields(v);
+  return { camera: maybe(shown)(f.camera), screen: maybe(shown)(f.screen) };
+};
+const iceServer: Reader<IceServer> = (v) => {
+  const f = fields(v);
+  return { urls: list(text)(f.urls), username: text(f.username), credential: text(f.credential) };
+};
 const meeting: Reader<Meeting> = (v) => {
   const f = fields(v);
   return {
@@ -163,6 +186,7 @@ const meeting: Reader<Meeting> = (v) => {
     floor: floor(f.floor),
     channels: list(channel)(f.channels),
     booths: list(booth)(f.booths),
+    stage: maybe(stage)(f.stage) ?? { camera: null, screen: null },
   };
 };
 const levels: Reader<Levels> = (v) => {
@@ -188,6 +212,7 @@ const READERS: Record<ServerMessage['type'], (f: Fields) => ServerMessage> = {
     role: text(f.role),
     languages: list(text)(f.languages),
     meeting: meeting(f.meeting),
+    ice_servers: maybe(list(iceServer))(f.ice_servers) ?? [],
   }),
   answer: (f) => ({
     type: 'answer',

@@ -22,6 +22,7 @@ export function meetingOf(states: Record<string, ChannelState>, revision = 1): M
       { id: 'fr', channel: 'fr', desks: [] },
       { id: 'sq', channel: 'sq', desks: [] },
     ],
+    stage: { camera: null, screen: null },
   };
 }
 
@@ -42,6 +43,7 @@ export const welcome = (re: number, meeting = MEETING): ServerMessage => ({
   role: 'attendee',
   languages: ['fr'],
   meeting,
+  ice_servers: [],
 });
 
 export const failure = (re: number | null, code: string, holder: string | null = null): ServerMessage => ({
