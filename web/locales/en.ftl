@@ -164,3 +164,17 @@ landing-booth = Interpret
 landing-booth-text = Hear the floor, switch your microphone on, be heard.
 landing-speak = Speak
 landing-speak-text = Take the floor with your own microphone.
+
+# pictures
+stage = Stage
+screen-of = Screen of { $name }
+camera-of = Camera of { $name }
+enlarge = Enlarge, or back
+you-show = You show
+start-camera = Camera
+stop-camera = Stop camera
+start-screen = Share screen
+stop-screen = Stop sharing
+own-camera = Only you see it mirrored
+own-screen = Your screen
+visual-refused = The browser gave no picture: allow it, or close what else uses the camera.

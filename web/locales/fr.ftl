@@ -164,3 +164,17 @@ landing-booth = Interpréter
 landing-booth-text = Entendez la salle, ouvrez votre micro, soyez entendu.
 landing-speak = Prendre la parole
 landing-speak-text = Parlez à la tribune avec votre propre microphone.
+
+# pictures
+stage = Scène
+screen-of = Écran de { $name }
+camera-of = Caméra de { $name }
+enlarge = Agrandir ou réduire
+you-show = Vous montrez
+start-camera = Caméra
+stop-camera = Couper la caméra
+start-screen = Partager l'écran
+stop-screen = Arrêter le partage
+own-camera = Vous seul la voyez en miroir
+own-screen = Votre écran
+visual-refused = Le navigateur n'a pas donné d'image : autorisez-la, ou fermez ce qui utilise la caméra.

@@ -166,3 +166,17 @@ landing-booth = Переводить из кабины
 landing-booth-text = Слушайте зал, включите микрофон, вас услышат.
 landing-speak = Выступить в зале
 landing-speak-text = Возьмите слово со своим микрофоном.
+
+# pictures
+stage = Сцена
+screen-of = Экран: { $name }
+camera-of = Камера: { $name }
+enlarge = Увеличить или вернуть
+you-show = Вы показываете
+start-camera = Камера
+stop-camera = Выключить камеру
+start-screen = Показать экран
+stop-screen = Прекратить показ
+own-camera = Зеркально видите только вы
+own-screen = Ваш экран
+visual-refused = Браузер не дал изображения: разрешите его или закройте то, что использует камеру.

@@ -164,3 +164,17 @@ landing-booth = Përkthe nga kabina
 landing-booth-text = Dëgjoni sallën, ndizni mikrofonin, dëgjohuni.
 landing-speak = Fol në sallë
 landing-speak-text = Merrni fjalën me mikrofonin tuaj.
+
+# pictures
+stage = Skena
+screen-of = Ekrani i { $name }
+camera-of = Kamera e { $name }
+enlarge = Zmadho ose kthe
+you-show = Ju tregoni
+start-camera = Kamera
+stop-camera = Ndal kamerën
+start-screen = Ndaj ekranin
+stop-screen = Ndal ndarjen
+own-camera = Vetëm ju e shihni si në pasqyrë
+own-screen = Ekrani juaj
+visual-refused = Shfletuesi nuk dha pamje: lejojeni, ose mbyllni atë që përdor kamerën.

@@ -2,6 +2,7 @@
 
 import './style/base.css';
 import './style/attend.css';
+import './style/stage.css';
 import { type Attendee, type AttendeeEffect, type AttendeeEvent, createAttendee, update } from './state/attendee.ts';
 import { nextChannel } from './state/hearing.ts';
 import { Shell } from './shell.ts';
@@ -36,7 +37,7 @@ const shell = new Shell<Attendee, AttendeeEvent, AttendeeEffect>(page, {
   update,
   session: (state) => state.session,
   roles: [],
-  sends: false,
+  sends: 'nothing',
   run: (effect) => {
     if (effect.do === 'keep_awake') void keepAwake(effect.on);
   },

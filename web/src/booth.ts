@@ -16,7 +16,7 @@ const shell = new Shell<Interpreter, InterpreterEvent, TalkerEffect>(page, {
   update,
   session: (state) => state.talker.session,
   roles: ['interpreter'],
-  sends: true,
+  sends: 'voice',
   run: (effect) => talk.run(effect),
   levels: (levels) => {
     paintLane(page, 'floor', levels?.floor_db ?? null, 24);
@@ -24,7 +24,7 @@ const shell = new Shell<Interpreter, InterpreterEvent, TalkerEffect>(page, {
   },
   changed: () => undefined,
 });
-const talk = new Talk(page, false, (event) => shell.dispatch(event), (track) => shell.media.send(track));
+const talk = new Talk(page, false, (event) => shell.dispatch(event), (track) => shell.media.send('voice', track));
 onMicrophoneKey(() => {
   if (shell.state.talker.session.phase !== 'outside') shell.dispatch({ type: 'hold_pressed' });
 });

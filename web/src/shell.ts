@@ -4,8 +4,9 @@
  */
 
 import { LOCALES, type Locale, preferredLocale, t, useLocale } from './i18n.ts';
-import { Media } from './rtc/media.ts';
+import { Media, type Sends } from './rtc/media.ts';
 import { Player } from './rtc/player.ts';
+import { watchTiles } from './rtc/tiles.ts';
 import type { Session, SessionEffect, SessionEvent } from './state/session.ts';
 import { meetingOfPath, readLink } from './state/token.ts';
 import type { Page } from './views/page.ts';
@@ -26,8 +27,8 @@ export type Program<S, E, F> = {
   session: (state: S) => Session;
   /** The roles the page is for; empty: all. */
   roles: readonly string[];
-  /** Whether the role may speak. */
-  sends: boolean;
+  /** What the role may send. */
+  sends: Sends;
   /** Runs the page's own effects. */
   run: (effect: F) => void;
   levels: (levels: Levels | null) => void;
@@ -82,6 +83,9 @@ export class Shell<S, E extends { type: string }, F extends { do: string }> {
     );
     this.media = new Media(program.sends, {
       track: (stream) => this.#player.play(stream),
+      pictures: (streams) => {
+        this.#page.pictures = streams;
+      },
       connected: () => this.#shared({ type: 'media_connected' }),
       failed: () => this.#shared({ type: 'media_failed' }),
     });
@@ -108,6 +112,7 @@ export class Shell<S, E extends { type: string }, F extends { do: string }> {
       if (event.persisted) this.#shared({ type: 'socket_closed', code: 1001 });
     });
     page.addEventListener('kabina', (event) => this.dispatch((event as CustomEvent<E>).detail));
+    watchTiles(page, (tiles) => this.#shared({ type: 'tiles_measured', tiles }));
     page.addEventListener('locale', (event) => void this.#speak((event as CustomEvent<string>).detail, true));
     page.state = this.#state;
     page.now_ms = Date.now();
@@ -213,7 +218,7 @@ export class Shell<S, E extends { type: string }, F extends { do: string }> {
 
   async #offer(): Promise<void> {
     try {
-      this.#shared({ type: 'offer_made', sdp: await this.media.offer() });
+      this.#shared({ type: 'offer_made', sdp: await this.media.offer(this.#program.session(this.#state).ice_servers) });
     } catch {
       this.#shared({ type: 'media_failed' });
     }

@@ -2,26 +2,37 @@
 
 import './style/base.css';
 import './style/console.css';
-import { createSpeaker, type Speaker, type SpeakerEvent, update } from './state/speaker.ts';
-import type { TalkerEffect } from './state/talker.ts';
+import './style/stage.css';
+import { VisualSources } from './rtc/visuals.ts';
+import { createSpeaker, type Speaker, type SpeakerEffect, type SpeakerEvent, update } from './state/speaker.ts';
 import { Shell } from './shell.ts';
 import { onMicrophoneKey, Talk } from './talk.ts';
 import type { SpeakPage } from './views/speak.ts';
 import './views/speak.ts';
 
 const page = document.querySelector<SpeakPage>('kb-speak') as SpeakPage;
-const shell = new Shell<Speaker, SpeakerEvent, TalkerEffect>(page, {
+const shell = new Shell<Speaker, SpeakerEvent, SpeakerEffect>(page, {
   create: createSpeaker,
   update,
   session: (state) => state.talker.session,
   roles: ['speaker', 'operator'],
-  sends: true,
-  run: (effect) => talk.run(effect),
+  sends: 'voice_and_pictures',
+  run: (effect) => {
+    if (effect.do === 'open_visual') void visuals.open(effect.what);
+    else if (effect.do === 'close_visual') visuals.close(effect.what);
+    else talk.run(effect);
+  },
   levels: () => undefined,
-  changed: () => undefined,
+  changed: () => {
+    page.own = { camera: visuals.stream('camera'), screen: visuals.stream('screen') };
+  },
 });
 // Echo is cancelled, for few speakers wear a headset; noise and gain stay untouched for the interpreters' ears.
-const talk = new Talk(page, true, (event) => shell.dispatch(event), (track) => shell.media.send(track));
+const talk = new Talk(page, true, (event) => shell.dispatch(event), (track) => shell.media.send('voice', track));
+const visuals = new VisualSources(
+  (what, track) => shell.media.send(what, track),
+  (event) => shell.dispatch(event),
+);
 onMicrophoneKey(() => {
   if (shell.state.talker.session.phase !== 'outside') shell.dispatch({ type: 'hold_pressed' });
 });

@@ -43,7 +43,7 @@ for (const tag of tags) {
 
   test(`${tag} parses whole: a message that was dropped would show its id`, () => {
     const made = bundle(tag);
-    const args = { language: 'Shqip', count: 2, number: 1, holder: 'X', what: 'Y', code: 'Z' };
+    const args = { language: 'Shqip', count: 2, number: 1, holder: 'X', what: 'Y', code: 'Z', name: 'N' };
     for (const id of ids(tag)) {
       const value = made.getMessage(id)?.value;
       assert.ok(value, id);

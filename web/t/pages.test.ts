@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { type Attendee, type AttendeeEffect, type AttendeeEvent, createAttendee, update as attend } from '../src/state/attendee.ts';
 import { HOLD_EVENTS, HOLDS, move, TRANSITIONS, wanted } from '../src/state/hold.ts';
 import { boothsOf, createInterpreter, type Interpreter, type InterpreterEvent, update as interpret } from '../src/state/interpreter.ts';
-import { createSpeaker, type Speaker, type SpeakerEvent, update as speak } from '../src/state/speaker.ts';
+import { createSpeaker, type Speaker, type SpeakerEffect, type SpeakerEvent, update as speak } from '../src/state/speaker.ts';
 import type { TalkerEffect } from '../src/state/talker.ts';
 import { failure, MEETING, meetingOf, message, names, Play, welcome } from './fixtures.ts';
 
@@ -134,7 +134,7 @@ test('without a microphone the key asks for it instead of the channel', () => {
 });
 
 test('a speaker takes the floor in the chosen language and cannot change it there', () => {
-  const play: Play<Speaker, SpeakerEvent, TalkerEffect> = new Play(createSpeaker('t'), speak);
+  const play: Play<Speaker, SpeakerEvent, SpeakerEffect> = new Play(createSpeaker('t'), speak);
   play.on({ type: 'meeting_fetched', meeting: MEETING, now_ms: 0 }, { type: 'language_chosen', language: 'sq' });
   play.on({ type: 'enter_pressed' }, { type: 'microphone_opened', device: null, processing: [] });
   play.on({ type: 'socket_opened' });
@@ -148,7 +148,7 @@ test('a speaker takes the floor in the chosen language and cannot change it ther
 });
 
 test('a speaker hears nothing until asked, and a choice un-mutes the element', () => {
-  const play: Play<Speaker, SpeakerEvent, TalkerEffect> = new Play(createSpeaker('t'), speak);
+  const play: Play<Speaker, SpeakerEvent, SpeakerEffect> = new Play(createSpeaker('t'), speak);
   const enter = play.on({ type: 'enter_pressed' });
   assert.ok(enter.some((e) => e.do === 'set_volume' && e.muted));
   const chosen = play.on({ type: 'hearing_chosen', channel: 'floor' });

@@ -1,24 +1,42 @@
 /**
- * The media session: one listening slot and, where the role may speak, an empty sender.
- * The offer is the same for the whole meeting: languages change by message, the microphone by `replaceTrack`.
+ * The media session: a listening slot, two picture slots, and empty senders for what the role may send.
+ * The offer is the same for the whole meeting: languages and pictures change by message, tracks by `replaceTrack`.
  */
+
+import type { IceServer, What } from '../wire.ts';
+
+/** What the page may send. */
+export type Sends = 'nothing' | 'voice' | 'voice_and_pictures';
+export type Outgoing = 'voice' | What;
 
 export type MediaEvents = {
   /** The slot's sound; called once per media session, when the answer has been applied. */
   track: (stream: MediaStream) => void;
+  /** The two picture slots, then too. */
+  pictures: (streams: Record<What, MediaStream>) => void;
   connected: () => void;
   failed: () => void;
 };
 
+// The order is the protocol's: by it the server knows what a section is for.
+const SENT = { voice: 3, camera: 4, screen: 5 } as const;
+// A quarter, a half and the whole: the server sends each listener the smallest that fills the tile.
+const CAMERA_LAYERS: RTCRtpEncodingParameters[] = [
+  { rid: 'q', scaleResolutionDownBy: 4, maxBitrate: 150_000 },
+  { rid: 'h', scaleResolutionDownBy: 2, maxBitrate: 500_000 },
+  { rid: 'f', maxBitrate: 1_500_000 },
+];
+const SCREEN_BITRATE = 2_500_000;
+
 export class Media {
-  #sends: boolean;
+  #sends: Sends;
   #events: MediaEvents;
   #current: RTCPeerConnection | null = null;
   /** Offered, not yet answered: the current one plays on until then. */
   #next: RTCPeerConnection | null = null;
-  #outgoing: MediaStreamTrack | null = null;
+  #outgoing: Record<Outgoing, MediaStreamTrack | null> = { voice: null, camera: null, screen: null };
 
-  constructor(sends: boolean, events: MediaEvents) {
+  constructor(sends: Sends, events: MediaEvents) {
     this.#sends = sends;
     this.#events = events;
   }
@@ -28,12 +46,18 @@ export class Media {
   }
 
   /** A new connection's offer. Does not wait for candidates: the server is ICE-lite and ignores ours. */
-  async offer(): Promise<string> {
+  async offer(iceServers: readonly IceServer[]): Promise<string> {
     this.#next?.close();
-    const pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
+    const pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle', iceServers: [...iceServers] });
     this.#next = pc;
     pc.addTransceiver('audio', { direction: 'recvonly' });
-    if (this.#sends) pc.addTransceiver('audio', { direction: 'sendonly' });
+    pc.addTransceiver('video', { direction: 'recvonly' });
+    pc.addTransceiver('video', { direction: 'recvonly' });
+    if (this.#sends !== 'nothing') pc.addTransceiver('audio', { direction: 'sendonly' });
+    if (this.#sends === 'voice_and_pictures') {
+      pc.addTransceiver('video', { direction: 'sendonly', sendEncodings: CAMERA_LAYERS });
+      pc.addTransceiver('video', { direction: 'sendonly', sendEncodings: [{ maxBitrate: SCREEN_BITRATE }] });
+    }
     pc.addEventListener('connectionstatechange', () => {
       if (pc !== this.#current) return;
       if (pc.connectionState === 'connected') this.#events.connected();
@@ -52,21 +76,23 @@ export class Media {
     this.#next = null;
     this.#current?.close();
     this.#current = pc;
-    const slot = pc.getTransceivers()[0]?.receiver.track;
-    if (slot !== undefined) this.#events.track(new MediaStream([slot]));
-    await this.#put();
+    const [voice, camera, screen] = pc.getTransceivers().map((one) => one.receiver.track);
+    if (voice !== undefined) this.#events.track(new MediaStream([voice]));
+    if (camera !== undefined && screen !== undefined) {
+      this.#events.pictures({ camera: new MediaStream([camera]), screen: new MediaStream([screen]) });
+    }
+    for (const what of Object.keys(this.#outgoing) as Outgoing[]) await this.#put(what);
     if (pc.connectionState === 'connected') this.#events.connected();
   }
 
   /** The track that is sent, kept over a reconnection; null sends nothing, not even silence. */
-  async send(track: MediaStreamTrack | null): Promise<void> {
-    this.#outgoing = track;
-    await this.#put();
+  async send(what: Outgoing, track: MediaStreamTrack | null): Promise<void> {
+    this.#outgoing[what] = track;
+    await this.#put(what);
   }
 
-  async #put(): Promise<void> {
-    if (!this.#sends || this.#current === null) return;
-    await this.#current.getTransceivers()[1]?.sender.replaceTrack(this.#outgoing);
+  async #put(what: Outgoing): Promise<void> {
+    await this.#current?.getTransceivers()[SENT[what]]?.sender.replaceTrack(this.#outgoing[what]);
   }
 
   close(): void {
@@ -74,6 +100,6 @@ export class Media {
     this.#current?.close();
     this.#next = null;
     this.#current = null;
-    this.#outgoing = null;
+    this.#outgoing = { voice: null, camera: null, screen: null };
   }
 }

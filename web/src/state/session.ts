@@ -7,9 +7,11 @@ import { backoff, type Wait } from '../ws/backoff.ts';
 import {
   type ClientMessage,
   FLOOR,
+  type IceServer,
   type MediaState,
   type Meeting,
   type ServerMessage,
+  type Tile,
   VERSION,
   type Welcome,
   type WireError,
@@ -40,6 +42,9 @@ export type Session = {
   /** The channel the server refused last, until the next choice. */
   refused: string | null;
   ending: string | null;
+  /** How large each picture is shown, as the server was told last. */
+  tiles: Tile[];
+  ice_servers: IceServer[];
   pending: Record<number, Request>;
   next_id: number;
 };
@@ -57,6 +62,7 @@ export type SessionEvent =
   | { type: 'media_connected' }
   | { type: 'media_failed' }
   | { type: 'channel_chosen'; channel: string }
+  | { type: 'tiles_measured'; tiles: Tile[] }
   | { type: 'left' };
 
 export type SessionEffect =
@@ -91,6 +97,8 @@ export function createSession(token: string): Session {
     asking: null,
     refused: null,
     ending: null,
+    tiles: [],
+    ice_servers: [],
     pending: {},
     next_id: 1,
   };
@@ -148,6 +156,8 @@ export function update(s: Session, event: SessionEvent): Step {
       return offerAgain(s);
     case 'channel_chosen':
       return choose(s, event.channel);
+    case 'tiles_measured':
+      return measure(s, event.tiles);
     case 'left':
       return leave(s);
   }
@@ -193,6 +203,13 @@ function offerAgain(s: Session): Step {
 
 function choose(s: Session, channel: string): Step {
   return settle({ ...s, channel, refused: null });
+}
+
+/** Nobody is sent more than they see: told again after every change, and after a new link. */
+function measure(s: Session, tiles: Tile[]): Step {
+  if (JSON.stringify(tiles) === JSON.stringify(s.tiles)) return [s, []];
+  const next = { ...s, tiles };
+  return s.phase === 'live' ? request(next, { type: 'view', slots: tiles }) : [next, []];
 }
 
 /** Asks for the chosen channel if the slot has another one. One `listen` at a time: a held arrow key must not flood. */
@@ -244,7 +261,9 @@ function welcomed(s: Session, message: Welcome, now_ms: number): Step {
   const { participant, name, languages } = message;
   const effects: SessionEffect[] = [{ do: 'make_offer' }];
   if (s.phase === 'reconnecting') effects.push({ do: 'announce', text: 'said-reconnected' });
-  return [
+  const tell = (next: Session): Step =>
+    next.tiles.length === 0 ? [next, []] : request(next, { type: 'view', slots: next.tiles });
+  const inside: Step = [
     {
       ...s,
       phase: 'live',
@@ -256,9 +275,11 @@ function welcomed(s: Session, message: Welcome, now_ms: number): Step {
       meeting: message.meeting,
       meeting_at_ms: now_ms,
       me: { participant, name, languages },
+      ice_servers: message.ice_servers,
     },
     effects,
   ];
+  return chain(inside, tell);
 }
 
 function refused(s: Session, kind: Request | null, error: WireError): Step {

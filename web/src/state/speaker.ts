@@ -1,17 +1,19 @@
 /** The speaker's page: a talker that holds the floor in one language. Hears nothing unless asked: loudspeakers echo. */
 
-import { answered } from './session.ts';
+import { answered, request } from './session.ts';
 import {
   createTalker,
   type Talker,
   type TalkerEffect,
   type TalkerEvent,
+  type TalkerStep,
   andThen,
   turn,
   updateTalker,
   type Wording,
 } from './talker.ts';
 import { opening } from './microphone.ts';
+import { nothingShown, updateVisuals, type VisualEffect, type VisualEvent, type Visuals } from './visuals.ts';
 
 export type Speaker = {
   talker: Talker;
@@ -19,17 +21,21 @@ export type Speaker = {
   language: string | null;
   /** The channel in the headphones; null is silence. */
   hears: string | null;
+  visuals: Visuals;
 };
 
 export type SpeakerEvent =
   | TalkerEvent
+  | VisualEvent
   | { type: 'language_chosen'; language: string }
   | { type: 'hearing_chosen'; channel: string | null }
   | { type: 'enter_pressed' }
   | { type: 'leave_pressed' };
 
+export type SpeakerEffect = TalkerEffect | VisualEffect;
+
 export function createSpeaker(token: string): Speaker {
-  return { talker: createTalker(token), language: null, hears: null };
+  return { talker: createTalker(token), language: null, hears: null, visuals: nothingShown };
 }
 
 /** The chosen language, or the floor's. */
@@ -42,8 +48,13 @@ const wording = (s: Speaker): Wording => ({
   release: { type: 'release_floor' },
 });
 
-export function update(s: Speaker, event: SpeakerEvent): [Speaker, TalkerEffect[]] {
+export function update(s: Speaker, event: SpeakerEvent): [Speaker, SpeakerEffect[]] {
   switch (event.type) {
+    case 'visual_pressed':
+    case 'visual_opened':
+    case 'visual_failed':
+    case 'visual_ended':
+      return show(s, event);
     case 'language_chosen':
       // On the floor it stays what was declared: the interpreters work from it.
       return s.talker.hold === 'off' ? [{ ...s, language: event.language }, []] : [s, []];
@@ -62,11 +73,39 @@ export function update(s: Speaker, event: SpeakerEvent): [Speaker, TalkerEffect[
         ],
       ];
     }
-    case 'leave_pressed':
-      return byTalker(s, { type: 'left' });
+    case 'leave_pressed': {
+      const [next, effects] = byTalker({ ...s, visuals: nothingShown }, { type: 'left' });
+      const closing: SpeakerEffect[] = [
+        { do: 'close_visual', what: 'camera' },
+        { do: 'close_visual', what: 'screen' },
+      ];
+      return [next, [...closing, ...effects]];
+    }
     default:
       return byTalker(s, event);
   }
+}
+
+/** The server is told once a picture is being sent, and again after a new link: it forgets with the session. */
+function show(s: Speaker, event: VisualEvent): [Speaker, SpeakerEffect[]] {
+  const [visuals, effects, told] = updateVisuals(s.visuals, event);
+  const next = { ...s, visuals };
+  if (told === null || s.talker.session.phase !== 'live') return [next, effects];
+  const [session, more] = request(s.talker.session, { type: 'show', ...told });
+  return [{ ...next, talker: { ...s.talker, session } }, [...effects, ...more]];
+}
+
+function showAgain(talker: Talker, visuals: Visuals): TalkerStep {
+  let step: TalkerStep = [talker, []];
+  for (const what of ['camera', 'screen'] as const) {
+    if (visuals[what] === 'on') {
+      step = andThen(step, (t) => {
+        const [session, effects] = request(t.session, { type: 'show', what, on: true });
+        return [{ ...t, session }, effects];
+      });
+    }
+  }
+  return step;
 }
 
 /** Silence is the muted element: the protocol has no way to take a channel out of the slot. */
@@ -83,6 +122,7 @@ function byTalker(s: Speaker, event: TalkerEvent): [Speaker, TalkerEffect[]] {
   let step = updateTalker(s.talker, event, words);
   if (event.type === 'message_received' && answers === 'hello' && event.message.type === 'welcome') {
     step = andThen(step, (t) => turn(t, 'link_back', words, event.now_ms));
+    step = andThen(step, (t) => showAgain(t, s.visuals));
   }
   const [talker, effects] = step;
   const refused = answers === 'take_floor' && event.type === 'message_received' && event.message.type === 'error';

@@ -25,6 +25,7 @@ import {
   volumeSlider,
   withLanguage,
 } from './parts.ts';
+import { hasStage, stage } from './stage.ts';
 import './meters.ts';
 
 export class AttendPage extends Page<Attendee, AttendeeEvent> {
@@ -101,7 +102,10 @@ export class AttendPage extends Page<Attendee, AttendeeEvent> {
         ${connection(attendee.session)} ${localePicker(this.locale, this)}
       </header>
       <main class="attend">
-        <div class="look">${this.floor(meeting)} ${this.interpretation(meeting)}</div>
+        <div class="look" data-stage=${hasStage(meeting) ? 'yes' : 'no'}>
+          ${hasStage(meeting) ? stage(meeting, this.pictures) : nothing} ${this.floor(meeting)}
+          ${this.interpretation(meeting)}
+        </div>
         <div class="listen">${this.hear(meeting)} ${this.languages(meeting)}</div>
       </main>
       ${this.bar()}

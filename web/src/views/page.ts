@@ -2,6 +2,7 @@
 
 import { html, LitElement, type TemplateResult } from 'lit';
 import type { LinkProblem } from '../state/token.ts';
+import type { What } from '../wire.ts';
 import { linkNotice } from './parts.ts';
 
 export abstract class Page<S, E> extends LitElement {
@@ -10,6 +11,7 @@ export abstract class Page<S, E> extends LitElement {
     now_ms: { attribute: false },
     locale: { attribute: false },
     problem: { attribute: false },
+    pictures: { attribute: false },
   };
   declare state: S;
   /** Wall clock, moved once a second by the shell. */
@@ -17,6 +19,9 @@ export abstract class Page<S, E> extends LitElement {
   declare locale: string;
   /** Why there is no page to show, if so. */
   declare problem: LinkProblem | 'unknown_meeting' | undefined;
+
+  /** What flows in the two picture slots. */
+  declare pictures: Record<What, MediaStream> | undefined;
 
   // Labels and ARIA ids do not cross shadow roots.
   override createRenderRoot(): HTMLElement {

@@ -5,7 +5,7 @@ import { live } from 'lit/directives/live.js';
 import { t } from '../i18n.ts';
 import { languageOf, type Speaker, type SpeakerEvent } from '../state/speaker.ts';
 import { ready } from '../state/talker.ts';
-import { FLOOR, type Meeting } from '../wire.ts';
+import { FLOOR, type Meeting, type What } from '../wire.ts';
 import { channelTable, device, floorList, levelMeter } from './desk.ts';
 import { icon } from './icons.ts';
 import './meters.ts';
@@ -25,6 +25,10 @@ import {
 } from './parts.ts';
 
 export class SpeakPage extends Page<Speaker, SpeakerEvent> {
+  static override properties = { ...Page.properties, own: { attribute: false } };
+  /** What this person shows, for their own eyes. */
+  declare own: Record<What, MediaStream | null> | undefined;
+
   protected override view(): TemplateResult {
     const { session } = this.state.talker;
     if (session.phase === 'ended') {
@@ -88,7 +92,7 @@ export class SpeakPage extends Page<Speaker, SpeakerEvent> {
       </header>
       <main class="desk lectern">
         ${this.voice(meeting)}
-        <div class="team">${this.floor(meeting)} ${this.interpreted(meeting)} ${this.headphones(meeting)}</div>
+        <div class="team">${this.shown()} ${this.floor(meeting)} ${this.interpreted(meeting)} ${this.headphones(meeting)}</div>
       </main>
     </div>`;
   }
@@ -160,6 +164,34 @@ export class SpeakPage extends Page<Speaker, SpeakerEvent> {
       </select>
       ${icon('down')}
     </label>`;
+  }
+
+  private shown(): TemplateResult {
+    const { visuals } = this.state;
+    const key = (what: What): TemplateResult => html`<button
+      class="act"
+      id=${what}
+      aria-pressed=${visuals[what] === 'on'}
+      ?disabled=${visuals[what] === 'asking'}
+      @click=${() => this.emit({ type: 'visual_pressed', what })}
+    >
+      ${icon(what)}${visuals[what] === 'on' ? t(`stop-${what}`) : t(`start-${what}`)}
+    </button>`;
+    const own = (what: What): TemplateResult | typeof nothing =>
+      visuals[what] !== 'on'
+        ? nothing
+        : html`<figure class="tile ${what === 'camera' ? 'self' : 'own-screen'}">
+            <video autoplay playsinline muted .muted=${true} .srcObject=${this.own?.[what] ?? null}></video>
+            <figcaption class="plate">${icon(what, true)}${t(`own-${what}`)}</figcaption>
+          </figure>`;
+    const refused = visuals.camera === 'refused' || visuals.screen === 'refused';
+    return html`<section class="card" aria-labelledby="show-h">
+      <div class="head">${icon('screen')}<h2 id="show-h">${t('you-show')}</h2></div>
+      <div class="own">
+        ${key('camera')} ${key('screen')} ${own('camera')} ${own('screen')}
+        ${refused ? html`<p class="warn" role="alert">${icon('alert')}<span>${t('visual-refused')}</span></p>` : nothing}
+      </div>
+    </section>`;
   }
 
   private floor(meeting: Meeting): TemplateResult {

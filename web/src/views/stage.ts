@@ -1,0 +1,42 @@
+/** The stage: the shared screen large, the speaker's camera beside it; each with a plate that says whose it is. */
+
+import { html, nothing, type TemplateResult } from 'lit';
+import { t } from '../i18n.ts';
+import type { Meeting, Shown, What } from '../wire.ts';
+import { icon } from './icons.ts';
+
+type Pictures = Record<What, MediaStream> | undefined;
+
+export const hasStage = (meeting: Meeting): boolean =>
+  meeting.stage.camera !== null || meeting.stage.screen !== null;
+
+export function stage(meeting: Meeting, pictures: Pictures): TemplateResult {
+  const { camera, screen } = meeting.stage;
+  return html`<section class="stage" aria-label=${t('stage')} data-places=${camera !== null && screen !== null ? 2 : 1}>
+    ${tile('screen', screen, pictures)} ${tile('camera', camera, pictures)}
+  </section>`;
+}
+
+function tile(what: What, shown: Shown | null, pictures: Pictures): TemplateResult | typeof nothing {
+  if (shown === null) return nothing;
+  const whose = shown.name === '' ? t('speaker') : shown.name;
+  return html`<figure class="tile" data-tile=${what}>
+    <video
+      autoplay
+      playsinline
+      muted
+      .muted=${true}
+      .srcObject=${pictures?.[what] ?? null}
+      aria-label=${t(what === 'screen' ? 'screen-of' : 'camera-of', { name: whose })}
+    ></video>
+    <figcaption class="plate">${icon(what === 'screen' ? 'screen' : 'live', true)}<span class="cut" dir="auto">${whose}</span></figcaption>
+    <button class="grow" aria-label=${t('enlarge')} @click=${enlarge}><span>${icon('full', true)}</span></button>
+  </figure>`;
+}
+
+/** Also ends it: a second press on a phone has no Escape key. */
+function enlarge(event: Event): void {
+  const figure = (event.currentTarget as HTMLElement).closest('figure');
+  if (document.fullscreenElement !== null) void document.exitFullscreen();
+  else figure?.requestFullscreen().catch(() => undefined); // iPhones know no full screen for elements
+}
