@@ -54,6 +54,13 @@ async def test_a_camera_and_a_screen_are_seen_by_attendees(stage: Stage):
     await viewer.wait_for_timeout(800)
     await viewer.screenshot(path=SCREENSHOTS / "stage-both-1280-light.png")
     await speaker.screenshot(path=SCREENSHOTS / "stage-speak-1280-light.png")
+    booth = await stage.open(
+        stage.link("booth", "interpreter", "fr"), tone_hz=880.0, color_scheme="dark"
+    )
+    await booth.click("#enter-booth")
+    await booth.wait_for_function(PLAYING, arg="screen")
+    await booth.wait_for_timeout(800)
+    await booth.screenshot(path=SCREENSHOTS / "stage-booth-1280-dark.png")
     phone = await stage.open(
         stage.link("attend", "attendee"),
         viewport={"width": 390, "height": 844},

@@ -2,6 +2,7 @@
 
 import './style/base.css';
 import './style/console.css';
+import './style/stage.css';
 import { createInterpreter, type Interpreter, type InterpreterEvent, update } from './state/interpreter.ts';
 import type { TalkerEffect } from './state/talker.ts';
 import { Shell } from './shell.ts';

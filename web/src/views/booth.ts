@@ -25,6 +25,7 @@ import {
   volumeSlider,
   withLanguage,
 } from './parts.ts';
+import { hasStage, stage } from './stage.ts';
 
 export class BoothPage extends Page<Interpreter, InterpreterEvent> {
   protected override view(): TemplateResult {
@@ -110,7 +111,10 @@ export class BoothPage extends Page<Interpreter, InterpreterEvent> {
         </button>
       </header>
       <main class="desk">
-        ${this.incoming(meeting)} ${this.outgoing(channel)}
+        ${this.incoming(meeting)}
+        <div class="work">
+          ${hasStage(meeting) ? stage(meeting, this.pictures) : nothing} ${this.outgoing(channel)}
+        </div>
         <div class="team">${this.partners(booth)} ${this.channels(meeting, channel)}</div>
       </main>
     </div>`;
