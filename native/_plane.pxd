@@ -101,6 +101,10 @@ cdef extern from "kb_plane.h" nogil:
         pass
     ctypedef struct kb_video_slot:
         pass
+    ctypedef struct kb_uplink:
+        pass
+    ctypedef struct kb_downlink:
+        pass
     ctypedef struct kb_plane:
         pass
     ctypedef struct kb_plane_config:
@@ -146,6 +150,7 @@ cdef extern from "kb_plane.h" nogil:
         uint32_t *ssrcs
         uint32_t *rtx_ssrcs
         kb_video_layer *video
+        kb_uplink *up
         kb_payload_type *payload_types
         uint8_t ssrc_count
         uint8_t payload_type_count
@@ -170,6 +175,7 @@ cdef extern from "kb_plane.h" nogil:
         uint16_t first_sequence
         uint16_t first_rtx_sequence
         kb_video_slot *video
+        kb_downlink *down
         kb_payload_type *payload_types
         uint8_t payload_type_count
         uint8_t kind
@@ -283,6 +289,9 @@ cdef extern from "kb_codec.h" nogil:
         uint8_t tl0
     void kb_codec_read(int codec, const uint8_t *payload, size_t size, kb_frame_info *out)
     int kb_fuzz_codec(const uint8_t *data, size_t size)
+
+cdef extern from "kb_twcc.h" nogil:
+    int kb_fuzz_twcc(const uint8_t *data, size_t size)
 
 cdef extern from "kb_loss.h" nogil:
     ctypedef struct kb_loss:

@@ -167,6 +167,8 @@ cdef class PlaneCore:
         contexts = self._contexts.pop(handle, None)
         if contexts is not None:
             self._retired.append((number, *contexts))
+        self.release("up", handle, number)
+        self.release("down", handle, number)
         return number
 
     def reap(self):
@@ -187,7 +189,7 @@ cdef class PlaneCore:
         return memory
 
     def release(self, str kind, uint32_t handle, uint64_t number):
-        """Frees what a track or slot used, once the command with this number is applied."""
+        """Frees what a track, slot or peer used, once the command with this number is applied."""
         memory = self._memory.pop((kind, handle), None)
         if memory is not None:
             self._unused.append((number, memory))
@@ -233,6 +235,10 @@ cdef class PlaneCore:
             command.add_track.video = <kb_video_layer *>self._allocate(
                 ("track", handle), layers, sizeof(kb_video_layer)
             )
+            if transport_cc and ("up", peer) not in self._memory:
+                command.add_track.up = <kb_uplink *>self._allocate(
+                    ("up", peer), 1, sizeof(kb_uplink)
+                )
         command.add_track.layers = <uint8_t>layers
         command.add_track.nack = nack
         command.add_track.pli = pli
@@ -269,6 +275,10 @@ cdef class PlaneCore:
             command.add_slot.video = <kb_video_slot *>self._allocate(
                 ("slot", handle), 1, sizeof(kb_video_slot)
             )
+            if ("down", peer) not in self._memory:
+                command.add_slot.down = <kb_downlink *>self._allocate(
+                    ("down", peer), 1, sizeof(kb_downlink)
+                )
         self._order(&command)
 
     def limit_slot(self, uint32_t handle, uint8_t layer, bint paused):
@@ -531,6 +541,8 @@ def fuzz(str parser, bytes data):
         return kb_fuzz_rtcp(at, len(data))
     if parser == "codec":
         return kb_fuzz_codec(at, len(data))
+    if parser == "twcc":
+        return kb_fuzz_twcc(at, len(data))
     raise ValueError(parser)
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from kabina.native import _plane
 from kabina_sim.plane_client import make_rtp
 
-PARSERS = ["demux", "stun", "rtp", "rtcp", "codec"]
+PARSERS = ["demux", "stun", "rtp", "rtcp", "codec", "twcc"]
 EMPTY, SHORT, UNKNOWN, STUN, DTLS, RTP, RTCP = range(7)
 
 

@@ -21,9 +21,10 @@ typedef struct kb_allocation {
 } kb_allocation;
 
 typedef struct kb_allocation_slot {
-    uint32_t layer_bps[KB_ALLOCATION_LAYERS]; /* measured, lowest layer first; 0 = not sent by the publisher now */
-    uint8_t priority;                         /* higher first; equal ones in order of the array */
-    uint8_t limit;                            /* highest layer that is shown; 255 = any */
+    uint32_t layer_bps[KB_ALLOCATION_LAYERS]; /* measured, lowest layer first; 0 = not there. A layer
+                                               * that exists but stands still (a shared document) counts 1. */
+    uint8_t priority; /* higher first; equal ones in order of the array */
+    uint8_t limit;    /* highest layer that is shown; 255 = any */
     bool paused;
     int8_t current; /* −1 = nothing */
     int8_t target;  /* out; −1 = nothing */

@@ -72,6 +72,8 @@ static void remove_peer(kb_plane *plane, kb_peer *peer, int64_t now_ns)
     while (peer->tracks)
         remove_track(plane, peer->tracks, now_ns);
     kb_peer_unregister(plane, peer);
+    peer->up = NULL; /* freed by who gave them */
+    peer->down = NULL;
     plane->peer_clocks[kb_handle_index(peer->handle)] = (kb_peer_clock){.report_ns = INT64_MAX};
     kb_reading_set(&peer->readings[KB_PEER_HANDLE], 0);
     plane->config.crypto.cleanse(peer, offsetof(kb_peer, readings));
@@ -98,6 +100,8 @@ static void add_track(kb_plane *plane, uint32_t handle, const kb_add_track *with
         track->peer = kb_handle_index(with->peer);
         track->next_of_peer = peer->tracks;
         peer->tracks = track;
+        if (with->up)
+            peer->up = with->up;
         for (int kind = 0; kind < KB_EXT_COUNT; kind++)
             if (with->ids[kind])
                 peer->ids.kind[with->ids[kind]] = (uint8_t)(kind + 1);
@@ -124,6 +128,8 @@ static void add_slot(kb_plane *plane, uint32_t handle, const kb_add_slot *with)
     slot->setup = *with;
     slot->next_of_peer = peer->slots;
     peer->slots = slot;
+    if (with->down)
+        peer->down = with->down;
     kb_remap_init(&slot->remap, with->clock_rate, with->first_sequence, with->first_timestamp);
     slot->layer = -1;
     slot->limit = slot->allocated = KB_ANY_LAYER;

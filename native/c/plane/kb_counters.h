@@ -61,6 +61,8 @@
     X(nacks_sent)                                                                                                  \
     X(plis_sent)                                                                                                   \
     X(rembs_sent)                                                                                                  \
+    X(twcc_sent)                                                                                                   \
+    X(paddings_sent) /* probes of a path */                                                                        \
     X(key_frames)                                                                                                  \
     X(protect_failed)                                                                                              \
     X(mix_pushed)                                                                                                  \

@@ -69,15 +69,18 @@ static void receive_nack(kb_plane *plane, const kb_peer *peer, const kb_rtcp_pac
     }
 }
 
-static void receive_transport_feedback(kb_plane *plane, const kb_peer *peer, const kb_rtcp_packet *packet,
+static void receive_transport_feedback(kb_plane *plane, kb_peer *peer, const kb_rtcp_packet *packet,
                                        int64_t now_ns)
 {
-    if (packet->count == KB_RTPFB_NACK)
+    if (packet->count == KB_RTPFB_NACK) {
         receive_nack(plane, peer, packet, now_ns);
-    else if (packet->count == KB_RTPFB_TWCC)
+    } else if (packet->count == KB_RTPFB_TWCC) {
         KB_COUNT(plane, rtcp_twcc);
-    else
+        if (!kb_downlink_feedback(plane, peer, packet, now_ns))
+            KB_COUNT(plane, rtcp_malformed);
+    } else {
         KB_COUNT(plane, rtcp_unknown);
+    }
 }
 
 /* A listener cannot decode: what it has now is asked for, or what it waits for. */
@@ -93,7 +96,7 @@ static void receive_key_request(kb_plane *plane, const kb_peer *peer, uint32_t s
         kb_slot_ask(plane, slot, now_ns);
 }
 
-static void receive_payload_feedback(kb_plane *plane, const kb_peer *peer, const kb_rtcp_packet *packet,
+static void receive_payload_feedback(kb_plane *plane, kb_peer *peer, const kb_rtcp_packet *packet,
                                      int64_t now_ns)
 {
     uint64_t rate;
@@ -106,6 +109,7 @@ static void receive_payload_feedback(kb_plane *plane, const kb_peer *peer, const
             receive_key_request(plane, peer, kb_rtcp_fir_media(packet, i), now_ns);
     } else if (packet->count == KB_PSFB_AFB && kb_rtcp_read_remb(packet, &rate)) {
         KB_COUNT(plane, rtcp_rembs);
+        kb_downlink_remb(peer, rate, now_ns);
     } else {
         KB_COUNT(plane, rtcp_unknown);
     }

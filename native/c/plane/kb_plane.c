@@ -12,6 +12,7 @@
 #define COMMAND_SLOTS 1024u
 #define TIMER_NS 20000000
 #define IDLE_MS 20
+#define IDLE_VIDEO_MS 10 /* what probes a path comes in small portions */
 /* Batches read before the rest of the turn gets its share: ≈ 0.4 ms of packets. */
 #define BATCHES_PER_TURN 4
 /* One byte more than a datagram may have, 8-byte aligned: the kernel then says MSG_TRUNC. */
@@ -176,6 +177,8 @@ static void copy_totals(kb_plane *plane)
 void kb_plane_turn(kb_plane *plane, int timeout_ms)
 {
     struct epoll_event events[3];
+    if (plane->video_slots && timeout_ms > IDLE_VIDEO_MS)
+        timeout_ms = IDLE_VIDEO_MS;
     epoll_wait(plane->epoll_fd, events, 3, plane->injected_left || plane->reports_now ? 0 : timeout_ms);
     int64_t now_ns = kb_plane_now_ns(plane);
     kb_commands_drain(plane, now_ns);
@@ -190,6 +193,8 @@ void kb_plane_turn(kb_plane *plane, int timeout_ms)
         kb_timers_run(plane, now_ns);
         plane->timers_ns = now_ns + TIMER_NS;
     }
+    if (plane->video_slots)
+        kb_downlinks_run(plane, now_ns);
     if (timers || plane->reports_now)
         kb_reports_send(plane, now_ns);
     kb_egress_flush(plane->egress);

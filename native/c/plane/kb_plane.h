@@ -9,9 +9,11 @@
 
 #include "kb_bus.h"
 #include "kb_counters.h"
+#include "kb_downlink.h"
 #include "kb_rtcp.h"
 #include "kb_rtp.h"
 #include "kb_srtp_table.h"
+#include "kb_uplink.h"
 #include "kb_video.h"
 
 #include <stdbool.h>
@@ -80,6 +82,7 @@ typedef struct kb_add_track {
     uint32_t ssrcs[KB_TRACK_SSRCS];     /* with simulcast by SSRC: lowest layer first */
     uint32_t rtx_ssrcs[KB_TRACK_SSRCS]; /* of the same stream, 0 = none */
     kb_video_layer *video;              /* `layers` of them, NULL for audio */
+    kb_uplink *up;                      /* the peer's, with its first track that needs it, else NULL */
     kb_payload_type payload_types[KB_TRACK_PAYLOAD_TYPES];
     uint8_t ssrc_count;
     uint8_t payload_type_count; /* 0 = any */
@@ -103,6 +106,7 @@ typedef struct kb_add_slot {
     uint16_t first_sequence;
     uint16_t first_rtx_sequence;
     kb_video_slot *video; /* NULL for audio */
+    kb_downlink *down;    /* the peer's, with its first video slot, else NULL */
     kb_payload_type payload_types[KB_CODEC_COUNT]; /* one per codec the subscriber can receive */
     uint8_t payload_type_count;
     uint8_t kind;

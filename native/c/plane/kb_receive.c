@@ -324,6 +324,10 @@ void kb_receive_rtp(kb_plane *plane, kb_peer *peer, int tuple, uint8_t *data, si
     };
     if (kb_rtp_extensions_parse(data, &rtp, &peer->ids, &media.extensions) != 0)
         KB_COUNT(plane, rtp_bad_extensions);
+    if (peer->up && kb_rtp_has(&media.extensions, KB_EXT_TRANSPORT_CC)) {
+        const uint8_t *number = data + media.extensions.at[KB_EXT_TRANSPORT_CC];
+        kb_uplink_received(peer, (uint16_t)(number[0] << 8 | number[1]), now_ns);
+    }
     kb_track *track = kb_route(plane, peer, stream, &rtp, &media);
     kb_reception_receive(&stream->reception, rtp.sequence, rtp.timestamp,
                          track ? track->setup.clock_rate : DEFAULT_CLOCK_RATE, now_ns);

@@ -99,6 +99,18 @@ static void rewrite_payload(uint8_t *payload, const kb_media *media, const kb_se
         payload[frame->tl0_at] = numbers->tl0;
 }
 
+static void note_sent(kb_peer *peer, uint16_t mask, size_t bytes, int64_t now_ns)
+{
+    if (mask & 1u << KB_EXT_TRANSPORT_CC) {
+        kb_downlink_sent(peer, &peer->transport_sequence, bytes, now_ns);
+        peer->transport_sequence++;
+    } else {
+        kb_downlink_sent(peer, NULL, bytes, now_ns);
+    }
+    kb_reading_add(&peer->readings[KB_PEER_PACKETS_SENT], 1);
+    kb_reading_add(&peer->readings[KB_PEER_BYTES_SENT], (uint64_t)bytes);
+}
+
 size_t kb_slot_send(kb_plane *plane, kb_slot *slot, const kb_media *media, const kb_sent *numbers, bool again,
                     int64_t now_ns)
 {
@@ -132,12 +144,9 @@ size_t kb_slot_send(kb_plane *plane, kb_slot *slot, const kb_media *media, const
         return 0;
     }
     kb_egress_commit(plane->egress, (size_t)bytes, kb_peer_egress(peer));
-    if (header.mask & 1u << KB_EXT_TRANSPORT_CC)
-        peer->transport_sequence++;
+    note_sent(peer, header.mask, (size_t)bytes, now_ns);
     if (again)
         slot->rtx_sequence++;
-    kb_reading_add(&peer->readings[KB_PEER_PACKETS_SENT], 1);
-    kb_reading_add(&peer->readings[KB_PEER_BYTES_SENT], (uint64_t)bytes);
     kb_video_slot *video = slot->setup.video;
     if (video) {
         if (!again) {
@@ -184,4 +193,39 @@ void kb_slot_resend(kb_plane *plane, kb_slot *slot, uint16_t sequence, int64_t n
         KB_COUNT(plane, rtp_resent);
         kb_reading_add(&slot->readings[KB_SLOT_RETRANSMITTED], 1);
     }
+}
+
+size_t kb_slot_pad(kb_plane *plane, kb_slot *slot, size_t bytes, int64_t now_ns)
+{
+    kb_peer *peer = &plane->peers[slot->peer];
+    uint8_t type = 0;
+    for (int codec = 0; codec < KB_CODEC_COUNT && !type; codec++)
+        type = slot->types[codec].rtx;
+    if (!type || bytes == 0)
+        return 0;
+    static const kb_media nothing;
+    const kb_sent numbers = {.timestamp = slot->remap.last_timestamp};
+    uint8_t scratch[KB_DEPENDENCY_BYTES + 8];
+    kb_rtp_out header = {
+        .ssrc = slot->setup.rtx_ssrc,
+        .timestamp = numbers.timestamp,
+        .sequence = slot->rtx_sequence,
+        .payload_type = type,
+    };
+    fill_extensions(slot, peer, &nothing, &numbers, &header, scratch, now_ns);
+    uint8_t *packet = kb_egress_claim(plane->egress);
+    size_t at = kb_rtp_write(packet, &header);
+    packet[0] |= 0x20;
+    memset(packet + at, 0, bytes);
+    packet[at + bytes - 1] = (uint8_t)bytes;
+    int size = (int)(at + bytes);
+    if (plane->config.srtp.protect(peer->transmit, packet, &size) != KB_SRTP_OK) {
+        KB_COUNT(plane, protect_failed);
+        return 0;
+    }
+    kb_egress_commit(plane->egress, (size_t)size, kb_peer_egress(peer));
+    slot->rtx_sequence++;
+    note_sent(peer, header.mask, (size_t)size, now_ns);
+    KB_COUNT(plane, paddings_sent);
+    return (size_t)size;
 }

@@ -7,6 +7,7 @@
 #error "struct mmsghdr: define _GNU_SOURCE before the first include"
 #endif
 
+#include "kb_downlink.h"
 #include "kb_egress.h"
 #include "kb_index.h"
 #include "kb_plane.h"
@@ -80,6 +81,8 @@ typedef struct kb_peer {
     uint16_t transport_sequence; /* of the next packet that carries one */
     int64_t rtt_ns;              /* as the peer last reported, 0 = unknown */
     kb_extension_ids ids;
+    kb_downlink *down; /* NULL without video slots */
+    kb_uplink *up;     /* NULL without a video track that has transport-wide feedback */
     kb_reading readings[KB_PEER_READINGS];
 } kb_peer;
 
@@ -136,6 +139,7 @@ struct kb_slot {
     bool has_type[KB_CODEC_COUNT];
     bool video;
     bool paused;
+    bool starved;      /* the path carries not even its lowest layer */
     bool changed;      /* nothing of the present source was sent yet */
     int8_t layer;      /* sent now, −1 = none: waits for a key frame */
     uint8_t limit;     /* by what the page shows */
@@ -219,6 +223,8 @@ struct kb_plane {
     uint32_t slot_report_from;
     kb_track *video_tracks; /* all of them: what timers walk */
     kb_slot *video_slots;
+    int64_t downlinks_ns; /* when bandwidth was last looked at */
+    kb_twcc_sample samples[KB_TWCC_SAMPLES];
     kb_index by_address; /* value = peer index × KB_PEER_TUPLES + tuple */
     kb_index by_ufrag;   /* value = peer index × 2 + which of its credentials */
 
@@ -337,7 +343,29 @@ size_t kb_slot_send(kb_plane *plane, kb_slot *slot, const kb_media *media, const
 /* Sends again what the listener misses, within its budget. */
 void kb_slot_resend(kb_plane *plane, kb_slot *slot, uint16_t sequence, int64_t now_ns);
 
+/* A packet of `bytes` ≤ 255 of padding on the slot's RTX stream: 0 when it could not be sent. */
+size_t kb_slot_pad(kb_plane *plane, kb_slot *slot, size_t bytes, int64_t now_ns);
+
+/* kb_downlink.c */
+/* A datagram went to the peer; `sequence` is its transport-wide number, NULL = it has none. */
+void kb_downlink_sent(kb_peer *peer, const uint16_t *sequence, size_t bytes, int64_t now_ns);
+/* False when the feedback is malformed. */
+bool kb_downlink_feedback(kb_plane *plane, kb_peer *peer, const kb_rtcp_packet *packet, int64_t now_ns);
+void kb_downlink_remb(kb_peer *peer, uint64_t bps, int64_t now_ns);
+/* Estimates, padding, layers; does nothing when it was called less than 10 ms ago. */
+void kb_downlinks_run(kb_plane *plane, int64_t now_ns);
+
+/* kb_uplink.c */
+/* An authenticated packet with a transport-wide number came. */
+void kb_uplink_received(kb_peer *peer, uint16_t sequence, int64_t now_ns);
+/* Feedback to publishers that is due; every timer. */
+void kb_uplinks_run(kb_plane *plane, int64_t now_ns);
+
 /* kb_video.c */
+/* Whether the layer is being sent: it is not half a second behind the others. */
+bool kb_layer_alive(const kb_track *track, int layer);
+/* What the path carries: a layer, −1 = nothing. */
+void kb_slot_allocate(kb_plane *plane, kb_slot *slot, int target, int64_t now_ns);
 /* The highest layer the slot may have of this track now, −1 = none. */
 int kb_slot_target(const kb_slot *slot, const kb_track *track);
 /* Asks the publisher for a key frame, at most every 500 ms; what is too early is asked later. */

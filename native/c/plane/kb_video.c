@@ -20,7 +20,7 @@ static kb_reading *layer_reading(kb_track *track, int layer, enum kb_layer_readi
     return &track->readings[KB_TRACK_LAYERS + layer * KB_LAYER_READINGS + (int)reading];
 }
 
-static bool is_alive(const kb_track *track, int layer)
+bool kb_layer_alive(const kb_track *track, int layer)
 {
     const kb_layer *at = &track->layers[layer];
     return at->has_ssrc && track->last_ns - at->last_ns < LAYER_STALLED_NS;
@@ -28,12 +28,12 @@ static bool is_alive(const kb_track *track, int layer)
 
 int kb_slot_target(const kb_slot *slot, const kb_track *track)
 {
-    if (slot->paused)
+    if (slot->paused || slot->starved)
         return -1;
     int most = slot->limit < slot->allocated ? slot->limit : slot->allocated;
     int above = -1;
     for (int layer = track->setup.layers - 1; layer >= 0; layer--) {
-        if (!is_alive(track, layer))
+        if (!kb_layer_alive(track, layer))
             continue;
         if (layer <= most)
             return layer;
@@ -94,6 +94,17 @@ void kb_slot_limit(kb_plane *plane, kb_slot *slot, const kb_limit_slot *limit, i
     slot->paused = limit->paused;
     if (slot->paused && slot->video) {
         slot->layer = -1; /* it begins again with a key frame */
+        kb_reading_set(&slot->readings[KB_SLOT_LAYER], 0);
+    }
+    kb_slot_ask(plane, slot, now_ns);
+}
+
+void kb_slot_allocate(kb_plane *plane, kb_slot *slot, int target, int64_t now_ns)
+{
+    slot->starved = target < 0;
+    slot->allocated = (uint8_t)(target < 0 ? 0 : target);
+    if (slot->starved && slot->layer >= 0) {
+        slot->layer = -1;
         kb_reading_set(&slot->readings[KB_SLOT_LAYER], 0);
     }
     kb_slot_ask(plane, slot, now_ns);

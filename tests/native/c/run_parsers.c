@@ -7,6 +7,7 @@
 #include "kb_rtcp.h"
 #include "kb_rtp.h"
 #include "kb_stun.h"
+#include "kb_twcc.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +34,7 @@ static void parse(const uint8_t *data, size_t size)
     kb_fuzz_rtp(exact, size);
     kb_fuzz_rtcp(exact, size);
     kb_fuzz_codec(exact, size);
+    kb_fuzz_twcc(exact, size);
     free(exact);
 }
 

@@ -144,6 +144,8 @@ static uint32_t handle_of(uint32_t generation, uint32_t index)
 /* Used again by every round: a round ends when its removals are applied. */
 static kb_video_layer video_layers[PEERS];
 static kb_video_slot video_slots[PEERS];
+static kb_downlink downlinks[PEERS];
+static kb_uplink uplinks[PEERS];
 
 static void add_all(kb_plane *plane, uint32_t round)
 {
@@ -177,6 +179,9 @@ static void add_all(kb_plane *plane, uint32_t round)
                 command.with.add_track.kind = KB_KIND_VIDEO;
                 command.with.add_track.layers = 1;
                 command.with.add_track.video = &video_layers[i];
+                memset(&uplinks[i], 0, sizeof uplinks[i]);
+                command.with.add_track.up = &uplinks[i];
+                command.with.add_track.transport_cc = true;
             }
         }
         submit(plane, &command);
@@ -190,6 +195,9 @@ static void add_all(kb_plane *plane, uint32_t round)
             memset(&video_slots[i], 0, sizeof video_slots[i]);
             command.with.add_slot.kind = KB_KIND_VIDEO;
             command.with.add_slot.video = &video_slots[i];
+            memset(&downlinks[i], 0, sizeof downlinks[i]);
+            command.with.add_slot.down = &downlinks[i];
+            command.with.add_slot.ids[KB_EXT_TRANSPORT_CC] = 5;
         }
         submit(plane, &command);
     }
@@ -244,11 +252,10 @@ static void send_feedback(int fd, const struct sockaddr_in *to, uint32_t i, uint
     memset(repair + 50, 0x5a, TAG_BYTES);
     if (sequence % 5 == 0 && sequence)
         sendto(fd, repair, sizeof repair, 0, (const struct sockaddr *)to, sizeof *to);
-    /* The latest packets again, and a key frame. */
+    /* The first 17 packets of a slot again (its numbers begin at 0), and a key frame. */
     uint8_t requests[28 + 4 + TAG_BYTES] = {0x81, 205, 0, 3, [16] = 0x81, 206, 0, 2};
     kb_put32(requests + 4, i);
     kb_put32(requests + 8, 100 + i);
-    kb_put16(requests + 12, sequence ? (uint16_t)(sequence - 1) : 0);
     kb_put16(requests + 14, 0xffff);
     kb_put32(requests + 24, 100 + i);
     memset(requests + 28 + 4, 0x5a, TAG_BYTES);

@@ -1,0 +1,144 @@
+#include "kb_allocation.h"
+
+/* 20 %: measured bitrates swing by that much, and a layer that must be left again costs a key frame each way. */
+#define HEADROOM(bps) ((bps) + (bps) / 5)
+#define HOLD_NS 2500000000
+/* The last picture stays until it is clearly too much: its lowest layer is mostly what keeps the estimate alive. */
+#define CLEARLY(bps) ((bps) - (bps) / 6)
+
+typedef struct budget {
+    uint64_t free; /* what is left */
+    bool generous; /* what is above the present layer must fit with room to spare */
+} budget;
+
+/* The lowest layer above `layer` that is there and shown, or −1. */
+static int next_layer(const kb_allocation_slot *slot, int layer)
+{
+    int most = slot->limit < KB_ALLOCATION_LAYERS ? slot->limit : KB_ALLOCATION_LAYERS - 1;
+    for (layer++; layer <= most && !slot->paused; layer++)
+        if (slot->layer_bps[layer])
+            return layer;
+    return -1;
+}
+
+static uint64_t price(const kb_allocation_slot *slot, int layer, bool generous)
+{
+    uint64_t bps = layer < 0 ? 0 : slot->layer_bps[layer];
+    return generous && layer > slot->current ? HEADROOM(bps) : bps;
+}
+
+/* Lifts the slot by one layer if that fits. */
+static void lift(kb_allocation_slot *slot, budget *left)
+{
+    int layer = next_layer(slot, slot->target);
+    if (layer < 0)
+        return;
+    uint64_t now = price(slot, slot->target, left->generous), then = price(slot, layer, left->generous);
+    if (then > now && then - now > left->free)
+        return;
+    left->free = left->free + now - then;
+    slot->target = (int8_t)layer;
+}
+
+/* Lowest layers of all in order of priority, then the others one step at a time, the most important slot first. */
+static void divide(kb_allocation_slot *slots, size_t count, budget left)
+{
+    for (size_t i = 0; i < count; i++)
+        slots[i].target = -1;
+    for (int round = 0; round < KB_ALLOCATION_LAYERS; round++)
+        for (int priority = 255; priority >= 0;) {
+            int lower = -1;
+            for (size_t i = 0; i < count; i++) {
+                if (slots[i].priority == priority && (round == 0 || slots[i].target >= 0))
+                    lift(&slots[i], &left);
+                else if (slots[i].priority < priority && slots[i].priority > lower)
+                    lower = slots[i].priority;
+            }
+            priority = lower;
+        }
+}
+
+/* The most important slot that may be shown, or `count`. */
+static size_t foremost(const kb_allocation_slot *slots, size_t count)
+{
+    size_t best = count;
+    for (size_t i = 0; i < count; i++)
+        if (next_layer(&slots[i], -1) >= 0 && (best == count || slots[i].priority > slots[best].priority))
+            best = i;
+    return best;
+}
+
+/* Whether the slot has less than it had, and not because it shows less. */
+static bool falls(const kb_allocation_slot *slot, int keep)
+{
+    return !slot->paused && keep < slot->current && keep < slot->limit && slot->layer_bps[slot->current];
+}
+
+bool kb_allocate(kb_allocation *state, uint64_t estimate_bps, uint64_t audio_bps, kb_allocation_slot *slots,
+                 size_t count, bool probed, int64_t now_ns)
+{
+    uint64_t video_bps = estimate_bps > audio_bps ? estimate_bps - audio_bps : 0;
+    int8_t keep[KB_ALLOCATION_SLOTS];
+    count = count < KB_ALLOCATION_SLOTS ? count : KB_ALLOCATION_SLOTS;
+    divide(slots, count, (budget){.free = video_bps});
+    for (size_t i = 0; i < count; i++)
+        keep[i] = slots[i].target;
+    size_t first = foremost(slots, count);
+    if (first < count && keep[first] < 0) {
+        int lowest = next_layer(&slots[first], -1);
+        if (slots[first].current >= 0 && video_bps >= CLEARLY((uint64_t)slots[first].layer_bps[lowest]))
+            keep[first] = (int8_t)lowest;
+    }
+    divide(slots, count, (budget){.free = video_bps, .generous = true});
+    bool fell = false, higher = false;
+    for (size_t i = 0; i < count; i++) {
+        fell = fell || falls(&slots[i], keep[i]);
+        higher = higher || slots[i].target > slots[i].current;
+    }
+    if (fell)
+        state->fell_ns = now_ns;
+    else if (state->fell_ns && now_ns - state->fell_ns >= HOLD_NS)
+        state->fell_ns = 0;
+    if (fell || !higher)
+        state->affordable_ns = 0;
+    else if (state->affordable_ns == 0)
+        state->affordable_ns = now_ns;
+    bool up = higher && !fell && (probed || now_ns - state->affordable_ns >= HOLD_NS);
+    /* Head-room is for going up: what runs stays as long as it fits without. A black tile does not wait for head-room,
+     * unless its picture was just taken away. */
+    uint64_t total = 0;
+    for (size_t i = 0; i < count; i++) {
+        bool starts = slots[i].current < 0 && keep[i] >= 0 && state->fell_ns == 0;
+        if (starts)
+            keep[i] = (int8_t)next_layer(&slots[i], -1);
+        else if (keep[i] > slots[i].current)
+            keep[i] = slots[i].current;
+        int layer = up && slots[i].target > keep[i] ? slots[i].target : keep[i];
+        total += price(&slots[i], layer, false);
+    }
+    bool differs = false;
+    for (size_t i = 0; i < count; i++) {
+        if (!up || total > video_bps || slots[i].target < keep[i])
+            slots[i].target = keep[i];
+        differs = differs || slots[i].target != slots[i].current;
+    }
+    if (up)
+        state->affordable_ns = 0;
+    return differs;
+}
+
+uint64_t kb_allocation_wanted(const kb_allocation_slot *slots, size_t count, uint64_t audio_bps)
+{
+    uint64_t all = audio_bps;
+    bool more = false;
+    for (size_t i = 0; i < count; i++) {
+        int top = -1;
+        for (int layer; (layer = next_layer(&slots[i], top)) >= 0;)
+            top = layer;
+        if (top < 0)
+            continue;
+        all += HEADROOM((uint64_t)slots[i].layer_bps[top]);
+        more = more || top > slots[i].current;
+    }
+    return more ? all : 0;
+}

@@ -1,0 +1,141 @@
+/* The path to a subscriber: what it tells of it, probes of what it might carry, and the layers that follow. */
+#define _GNU_SOURCE
+#include "kb_state.h"
+
+#define ALLOCATE_EVERY_NS 100000000
+#define ADVANCE_EVERY_NS 10000000
+/* One padding packet: RFC 3550 §5.1 counts it in one byte. */
+#define PADDING_BYTES 255u
+#define PADDINGS_PER_TURN 64
+/* Opus at 64 kbit/s with headers, for each slot of sound. */
+#define AUDIO_BPS 90000u
+
+/* What a layer takes before it was measured (Chromium's 360p, 540p, 1080p). */
+static const uint32_t guessed_bps[KB_LAYERS] = {150000, 500000, 1500000};
+
+static kb_bwe *bwe_of(kb_downlink *down, int64_t now_ns)
+{
+    if (!down->started) {
+        kb_twcc_history_init(&down->history);
+        kb_bwe_init(&down->bwe, NULL, now_ns);
+        down->started = true;
+    }
+    return &down->bwe;
+}
+
+void kb_downlink_sent(kb_peer *peer, const uint16_t *sequence, size_t bytes, int64_t now_ns)
+{
+    if (!peer->down)
+        return;
+    kb_bwe *bwe = bwe_of(peer->down, now_ns);
+    kb_bwe_sent(bwe, bytes, now_ns);
+    if (sequence)
+        kb_twcc_sent(&peer->down->history, *sequence, bytes, kb_bwe_probing(bwe), now_ns);
+}
+
+bool kb_downlink_feedback(kb_plane *plane, kb_peer *peer, const kb_rtcp_packet *packet, int64_t now_ns)
+{
+    kb_downlink *down = peer->down;
+    if (!down)
+        return true;
+    kb_bwe *bwe = bwe_of(down, now_ns);
+    int count = kb_twcc_read(&down->history, packet->body, packet->body_bytes, now_ns, plane->samples);
+    if (count < 0)
+        return false;
+    down->heard |= count > 0;
+    kb_bwe_feedback(bwe, plane->samples, (size_t)count, now_ns);
+    return true;
+}
+
+void kb_downlink_remb(kb_peer *peer, uint64_t bps, int64_t now_ns)
+{
+    if (!peer->down)
+        return;
+    kb_bwe_remb(bwe_of(peer->down, now_ns), bps, now_ns);
+    peer->down->heard = true;
+}
+
+static void fill(const kb_slot *slot, kb_allocation_slot *out)
+{
+    const kb_track *track = slot->pending ? slot->pending : slot->source;
+    *out = (kb_allocation_slot){
+        .priority = 0,
+        .limit = slot->limit,
+        .paused = slot->paused || !track,
+        .current = slot->starved ? (int8_t)-1 : slot->allocated == KB_ANY_LAYER ? slot->layer : (int8_t)slot->allocated,
+        .target = -1,
+    };
+    for (int layer = 0; track && layer < track->setup.layers; layer++) {
+        if (!kb_layer_alive(track, layer))
+            continue;
+        uint64_t bps = atomic_load_explicit(
+            &track->readings[KB_TRACK_LAYERS + layer * KB_LAYER_READINGS + KB_LAYER_BITRATE], memory_order_relaxed);
+        out->layer_bps[layer] = bps ? (uint32_t)bps : guessed_bps[layer];
+    }
+}
+
+static void allocate(kb_plane *plane, kb_peer *peer, int64_t now_ns)
+{
+    kb_downlink *down = peer->down;
+    kb_allocation_slot wanted[KB_ALLOCATION_SLOTS];
+    kb_slot *slots[KB_ALLOCATION_SLOTS];
+    size_t count = 0;
+    uint64_t audio_bps = 0;
+    for (kb_slot *slot = peer->slots; slot; slot = slot->next_of_peer) {
+        if (!slot->video) {
+            audio_bps += slot->source ? AUDIO_BPS : 0;
+        } else if (count < KB_ALLOCATION_SLOTS) {
+            slots[count] = slot;
+            fill(slot, &wanted[count++]);
+        }
+    }
+    bool probed = down->bwe.probes_good != down->probes_good;
+    down->probes_good = down->bwe.probes_good;
+    down->bps = kb_bwe_bps(&down->bwe);
+    down->allocated_ns = now_ns;
+    kb_allocate(&down->allocation, down->bps, audio_bps, wanted, count, probed, now_ns);
+    kb_bwe_want(&down->bwe, kb_allocation_wanted(wanted, count, audio_bps));
+    for (size_t i = 0; i < count; i++) {
+        kb_reading_set(&slots[i]->readings[KB_SLOT_ESTIMATE_BPS], down->bps);
+        if (!wanted[i].paused)
+            kb_slot_allocate(plane, slots[i], wanted[i].target, now_ns);
+    }
+}
+
+static void pad(kb_plane *plane, kb_peer *peer, int64_t now_ns)
+{
+    kb_slot *slot = peer->slots;
+    while (slot && !(slot->video && slot->setup.rtx_ssrc && slot->mask & 1u << KB_EXT_TRANSPORT_CC && slot->packets))
+        slot = slot->next_of_peer;
+    if (!slot || !peer->transmit || !kb_peer_egress(peer))
+        return;
+    for (int i = 0; i < PADDINGS_PER_TURN; i++) {
+        size_t bytes = kb_bwe_padding(&peer->down->bwe, now_ns);
+        if (bytes == 0 || kb_slot_pad(plane, slot, bytes < PADDING_BYTES ? bytes : PADDING_BYTES, now_ns) == 0)
+            return;
+    }
+}
+
+static void run_peer(kb_plane *plane, kb_peer *peer, int64_t now_ns)
+{
+    kb_downlink *down = peer->down;
+    down->advanced_ns = now_ns;
+    if (!down->heard)
+        return;
+    kb_bwe_advance(&down->bwe, now_ns);
+    pad(plane, peer, now_ns);
+    if (now_ns - down->allocated_ns >= ALLOCATE_EVERY_NS || kb_bwe_bps(&down->bwe) < down->bps)
+        allocate(plane, peer, now_ns);
+}
+
+void kb_downlinks_run(kb_plane *plane, int64_t now_ns)
+{
+    if (now_ns - plane->downlinks_ns < ADVANCE_EVERY_NS)
+        return;
+    plane->downlinks_ns = now_ns;
+    for (kb_slot *slot = plane->video_slots; slot; slot = slot->next_video) {
+        kb_peer *peer = &plane->peers[slot->peer];
+        if (peer->down && peer->down->advanced_ns != now_ns)
+            run_peer(plane, peer, now_ns);
+    }
+}
