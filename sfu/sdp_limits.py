@@ -146,7 +146,7 @@ def _inspect(group: list[str]) -> RawSection:
             f"a section has over {MAX_WILDCARD_FEEDBACK_PER_SECTION} wildcard rtcp-fb lines"
         )
     fields = group[0][2:].split(" ")
-    if len(fields) < 4 or not fields[1].isdigit():
+    if len(fields) < 4 or not (fields[1].isascii() and fields[1].isdigit()):
         raise SdpMalformedError("a media line is not 'm=kind port profile formats'")
     kind, port, profile = fields[0], int(fields[1]), fields[2]
     lifted = kind not in FORWARDED_KINDS or profile not in FORWARDED_PROFILES or port == 0

@@ -35,6 +35,9 @@
 #define PROBE_EVERY_NS (3 * SECOND)
 #define PROBE_AFTER_FALL_NS (2 * SECOND)
 #define PROBE_WAIT_NS SECOND
+#define PROBE_RETRY_NS (100 * MS)
+#define PROBE_SHADOW_NS (300 * MS) /* after a round trip: the queue that a probe made is not the path's */
+#define FORGET_NS (500 * MS)
 #define REMB_LASTS_NS (5 * SECOND)
 
 static double least(double a, double b)
@@ -307,7 +310,7 @@ static void probe_result(kb_bwe *b, int64_t now_ns)
     double sent_bps = (p->received_bytes - p->last_bytes) * 8 / sent_s;
     double arrived_bps = (p->received_bytes - p->first_bytes) * 8 / arrived_s;
     bool full = arrived_bps < 0.9 * sent_bps;
-    double bps = full ? 0.9 * arrived_bps : least(sent_bps, arrived_bps);
+    double bps = full ? 0.95 * arrived_bps : least(sent_bps, arrived_bps);
     if (bps > b->bps) {
         if (full)
             know_capacity(b, arrived_bps);
@@ -360,7 +363,10 @@ void kb_bwe_feedback(kb_bwe *b, const kb_twcc_sample *samples, size_t count, int
     double arrived_bps = meter_bps(&b->arrived, METER_WINDOW);
     if (b->probe.measuring && newest_ns >= b->probe.end_ns && !b->probe.active)
         probe_result(b, now_ns);
-    if (b->usage == KB_BWE_OVERUSE) {
+    bool own_queue = b->probe.active || b->probe.measuring || now_ns - b->probe.end_ns < b->rtt_ns + PROBE_SHADOW_NS;
+    if (b->usage != KB_BWE_NORMAL && b->probe.sent && own_queue) {
+        /* Whoever asks whether twice as much fits finds a queue when it does not. */
+    } else if (b->usage == KB_BWE_OVERUSE) {
         /* Half the window: after a fall of the path the older half still tells of before. */
         double recent_bps = meter_bps(&b->arrived, METER_WINDOW / 2);
         decrease(b, recent_bps > 0 ? least(recent_bps, arrived_bps) : arrived_bps, now_ns);
@@ -409,9 +415,14 @@ void kb_bwe_advance(kb_bwe *b, int64_t now_ns)
     }
     if (p->measuring && !p->active && now_ns - p->end_ns > PROBE_WAIT_NS)
         p->measuring = false;
-    if (!p->active && !p->measuring && now_ns >= p->next_ns && b->usage == KB_BWE_NORMAL &&
-        (double)b->want_bps > b->bps && b->loss <= LOSS_HIGH)
-        begin_probe(b, now_ns);
+    /* What the last groups said is old: with nothing sent, nothing would ever take it back. */
+    if (b->usage != KB_BWE_NORMAL && now_ns - b->feedback_ns >= FORGET_NS)
+        forget_trend(b);
+    if (!p->active && !p->measuring && now_ns >= p->next_ns && (double)b->want_bps > b->bps) {
+        p->next_ns = now_ns + PROBE_RETRY_NS;
+        if (b->usage == KB_BWE_NORMAL && b->loss <= LOSS_HIGH)
+            begin_probe(b, now_ns);
+    }
     /* Packets go out and nothing is told of them: the path is choked or gone. Only where feedback ever came. */
     if (b->feedback_ns && b->sent_ns > b->feedback_ns && now_ns - b->starved_ns >= STARVED_NS) {
         b->starved_ns = now_ns;

@@ -3,18 +3,63 @@
 
 #include <errno.h>
 #include <stdalign.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
+
+#if defined(__linux__) && !defined(KB_EGRESS_PORTABLE)
+#include <netinet/udp.h>
+#define HAVE_SENDMMSG 1
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103 /* linux/udp.h, since 4.18; older C libraries do not name it */
+#endif
+#else
+#define HAVE_SENDMMSG 0
+#endif
+
+#define SEGMENTS_MOST 64     /* UDP_MAX_SEGMENTS of kernels before 6.9 */
+#define GROUP_BYTES_MOST 65000 /* 65535 less the headers, with room */
+#define BUCKETS 128          /* twice the batch */
+#define NONE 0xff            /* no datagram: a batch has fewer */
+
+_Static_assert(KB_EGRESS_BATCH < NONE, "datagrams are numbered by octets");
 
 struct kb_egress {
     int fd;
     unsigned int count;
+    kb_egress_path path;
     kb_egress_totals totals;
-    struct mmsghdr messages[KB_EGRESS_BATCH];
-    struct iovec vectors[KB_EGRESS_BATCH];
+    size_t bytes[KB_EGRESS_BATCH];
+    kb_address to[KB_EGRESS_BATCH];
     struct sockaddr_in addresses[KB_EGRESS_BATCH];
+    /* Chains: each datagram's next to the same address, and the heads in order of first appearance. */
+    uint8_t next[KB_EGRESS_BATCH], heads[KB_EGRESS_BATCH], tails[KB_EGRESS_BATCH];
+    unsigned int head_count;
+    uint8_t buckets[BUCKETS]; /* number in `heads`, by hash of the address */
+#if HAVE_SENDMMSG
+    struct mmsghdr messages[KB_EGRESS_BATCH];
+    struct iovec vectors[KB_EGRESS_BATCH]; /* in order of sending */
+    union {
+        struct cmsghdr align;
+        uint8_t bytes[CMSG_SPACE(sizeof(uint16_t))];
+    } controls[KB_EGRESS_BATCH];
+#endif
     alignas(64) uint8_t buffers[KB_EGRESS_BATCH][KB_EGRESS_BUFFER_BYTES];
 };
+
+static kb_egress_path best_path(int fd)
+{
+#if HAVE_SENDMMSG
+    /* 0 = off, as it is; what matters is whether the option is known. */
+    int segment = 0;
+    return setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &segment, sizeof segment) == 0 ? KB_EGRESS_SEGMENTS
+                                                                                  : KB_EGRESS_SENDMMSG;
+#else
+    (void)fd;
+    return KB_EGRESS_SENDTO;
+#endif
+}
 
 kb_egress *kb_egress_new(int fd)
 {
@@ -22,15 +67,9 @@ kb_egress *kb_egress_new(int fd)
     if (!egress)
         return NULL;
     memset(egress, 0, sizeof *egress);
+    memset(egress->buckets, NONE, sizeof egress->buckets);
     egress->fd = fd;
-    for (size_t i = 0; i < KB_EGRESS_BATCH; i++) {
-        egress->vectors[i].iov_base = egress->buffers[i];
-        struct msghdr *header = &egress->messages[i].msg_hdr;
-        header->msg_iov = &egress->vectors[i];
-        header->msg_iovlen = 1;
-        header->msg_name = &egress->addresses[i];
-        header->msg_namelen = sizeof egress->addresses[i];
-    }
+    egress->path = best_path(fd);
     return egress;
 }
 
@@ -44,6 +83,19 @@ void kb_egress_retire(kb_egress *egress)
     egress->fd = -1;
 }
 
+kb_egress_path kb_egress_use(kb_egress *egress, kb_egress_path path)
+{
+    kb_egress_flush(egress);
+    kb_egress_path best = best_path(egress->fd);
+    egress->path = path < best ? path : best;
+    return egress->path;
+}
+
+kb_egress_path kb_egress_in_use(const kb_egress *egress)
+{
+    return egress->path;
+}
+
 uint8_t *kb_egress_claim(kb_egress *egress)
 {
     if (egress->count == KB_EGRESS_BATCH)
@@ -51,32 +103,190 @@ uint8_t *kb_egress_claim(kb_egress *egress)
     return egress->buffers[egress->count];
 }
 
-void kb_egress_commit(kb_egress *egress, size_t bytes, const kb_address *to)
+/* Appends datagram `at` to the chain of its address. */
+static void chain(kb_egress *egress, unsigned int at)
 {
-    egress->vectors[egress->count].iov_len = bytes;
-    kb_address_to(to, &egress->addresses[egress->count]);
-    egress->count++;
+    const kb_address *to = &egress->to[at];
+    uint32_t word;
+    memcpy(&word, to->ip + 12, sizeof word);
+    uint32_t bucket = ((word ^ (uint32_t)to->port * 0x9e3779b1u) * 0x85ebca6bu) >> 25;
+    egress->next[at] = NONE;
+    for (;; bucket = (bucket + 1) % BUCKETS) {
+        uint8_t number = egress->buckets[bucket];
+        if (number == NONE) {
+            egress->buckets[bucket] = (uint8_t)egress->head_count;
+            egress->heads[egress->head_count] = egress->tails[egress->head_count] = (uint8_t)at;
+            egress->head_count++;
+            return;
+        }
+        if (kb_address_same(to, &egress->to[egress->heads[number]])) {
+            egress->next[egress->tails[number]] = (uint8_t)at;
+            egress->tails[number] = (uint8_t)at;
+            return;
+        }
+    }
 }
 
-void kb_egress_flush(kb_egress *egress)
+void kb_egress_commit(kb_egress *egress, size_t bytes, const kb_address *to)
 {
-    unsigned int at = 0;
-    while (at < egress->count) {
-        int sent = sendmmsg(egress->fd, egress->messages + at, egress->count - at, MSG_DONTWAIT);
-        if (sent > 0) {
-            for (unsigned int end = at + (unsigned int)sent; at < end; at++)
-                egress->totals.bytes += egress->vectors[at].iov_len;
-            egress->totals.packets += (unsigned int)sent;
-        } else if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS) {
+    unsigned int at = egress->count++;
+    egress->bytes[at] = bytes;
+    egress->to[at] = *to;
+    kb_address_to(to, &egress->addresses[at]);
+    chain(egress, at);
+}
+
+static void count_sent(kb_egress *egress, unsigned int datagrams, size_t bytes)
+{
+    egress->totals.packets += datagrams;
+    egress->totals.bytes += bytes;
+    if (datagrams > 1)
+        egress->totals.grouped += datagrams;
+}
+
+/* Whether to give up (true) the rest of the batch after `errno`. */
+static bool is_full(void)
+{
+    return errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS;
+}
+
+static void flush_each(kb_egress *egress)
+{
+    for (unsigned int at = 0; at < egress->count; at++) {
+        const struct sockaddr *to = (const struct sockaddr *)&egress->addresses[at];
+        ssize_t sent;
+        do
+            sent = sendto(egress->fd, egress->buffers[at], egress->bytes[at], MSG_DONTWAIT, to,
+                          sizeof egress->addresses[at]);
+        while (sent < 0 && errno == EINTR);
+        if (sent >= 0) {
+            count_sent(egress, 1, egress->bytes[at]);
+        } else if (is_full()) {
             egress->totals.refused += egress->count - at;
-            break;
-        } else if (errno != EINTR) {
-            /* One bad destination (unreachable, forbidden, too long) must not cost the rest of the batch. */
+            return;
+        } else {
             egress->totals.failed++;
+        }
+    }
+}
+
+#if HAVE_SENDMMSG
+/* One message of the datagram and, with segments, of those after it in its chain that fit. Returns what comes next. */
+static uint8_t gather(kb_egress *egress, struct mmsghdr *message, unsigned int vector, uint8_t at, bool segments)
+{
+    size_t size = egress->bytes[at], total = 0;
+    unsigned int count = 0;
+    message->msg_hdr = (struct msghdr){
+        .msg_name = &egress->addresses[at],
+        .msg_namelen = sizeof egress->addresses[at],
+        .msg_iov = &egress->vectors[vector],
+    };
+    for (;;) {
+        size_t bytes = egress->bytes[at];
+        egress->vectors[vector + count++] = (struct iovec){.iov_base = egress->buffers[at], .iov_len = bytes};
+        total += bytes;
+        at = egress->next[at];
+        /* Only the last may be shorter; none may be empty. */
+        if (!segments || at == NONE || bytes < size || egress->bytes[at] > size || egress->bytes[at] == 0 ||
+            count == SEGMENTS_MOST || total + egress->bytes[at] > GROUP_BYTES_MOST)
+            break;
+    }
+    message->msg_hdr.msg_iovlen = count;
+    if (count > 1) {
+        struct cmsghdr *control = &egress->controls[vector].align;
+        control->cmsg_level = IPPROTO_UDP;
+        control->cmsg_type = UDP_SEGMENT;
+        control->cmsg_len = CMSG_LEN(sizeof(uint16_t));
+        uint16_t segment = (uint16_t)size;
+        memcpy(CMSG_DATA(control), &segment, sizeof segment);
+        message->msg_hdr.msg_control = control;
+        message->msg_hdr.msg_controllen = sizeof egress->controls[vector].bytes;
+    }
+    return at;
+}
+
+/* The same datagrams one by one, from message `from` on; vectors stay where they are. Returns the number of messages. */
+static unsigned int split(kb_egress *egress, unsigned int from, unsigned int count)
+{
+    unsigned int vector = 0;
+    struct sockaddr_in names[KB_EGRESS_BATCH];
+    unsigned int wanted = 0;
+    for (unsigned int i = from; i < count; i++) {
+        const struct msghdr *header = &egress->messages[i].msg_hdr;
+        if (i == from)
+            vector = (unsigned int)(header->msg_iov - egress->vectors);
+        for (size_t k = 0; k < header->msg_iovlen; k++)
+            memcpy(&names[wanted++], header->msg_name, sizeof names[0]);
+    }
+    for (unsigned int i = 0; i < wanted; i++) {
+        egress->addresses[i] = names[i];
+        egress->messages[i].msg_hdr = (struct msghdr){
+            .msg_name = &egress->addresses[i],
+            .msg_namelen = sizeof egress->addresses[i],
+            .msg_iov = &egress->vectors[vector + i],
+            .msg_iovlen = 1,
+        };
+    }
+    return wanted;
+}
+
+static size_t bytes_of(const struct msghdr *header)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < header->msg_iovlen; i++)
+        bytes += header->msg_iov[i].iov_len;
+    return bytes;
+}
+
+static void flush_batch(kb_egress *egress)
+{
+    unsigned int count = 0, vector = 0;
+    bool segments = egress->path == KB_EGRESS_SEGMENTS;
+    for (unsigned int head = 0; head < egress->head_count; head++)
+        for (uint8_t at = egress->heads[head]; at != NONE; count++) {
+            at = gather(egress, &egress->messages[count], vector, at, segments);
+            vector += (unsigned int)egress->messages[count].msg_hdr.msg_iovlen;
+        }
+    unsigned int at = 0;
+    while (at < count) {
+        int sent = sendmmsg(egress->fd, egress->messages + at, count - at, MSG_DONTWAIT);
+        if (sent > 0) {
+            for (unsigned int end = at + (unsigned int)sent; at < end; at++) {
+                const struct msghdr *header = &egress->messages[at].msg_hdr;
+                count_sent(egress, (unsigned int)header->msg_iovlen, bytes_of(header));
+            }
+        } else if (is_full()) {
+            for (; at < count; at++)
+                egress->totals.refused += egress->messages[at].msg_hdr.msg_iovlen;
+        } else if (errno != EINTR) {
+            size_t datagrams = egress->messages[at].msg_hdr.msg_iovlen;
+            if (datagrams > 1 && (errno == EINVAL || errno == EIO)) {
+                /* A device without checksum offload, or a tunnel: it will not get better. These go one by one. */
+                egress->path = KB_EGRESS_SENDMMSG;
+                count = split(egress, at, count);
+                at = 0;
+                continue;
+            }
+            /* One bad destination (unreachable, forbidden, too long) must not cost the rest of the batch. */
+            egress->totals.failed += datagrams;
             at++;
         }
     }
-    egress->count = 0;
+}
+#endif
+
+void kb_egress_flush(kb_egress *egress)
+{
+    if (egress->count == 0)
+        return;
+#if HAVE_SENDMMSG
+    if (egress->path != KB_EGRESS_SENDTO)
+        flush_batch(egress);
+    else
+#endif
+        flush_each(egress);
+    egress->count = egress->head_count = 0;
+    memset(egress->buckets, NONE, sizeof egress->buckets);
 }
 
 const kb_egress_totals *kb_egress_read(const kb_egress *egress)

@@ -86,9 +86,11 @@ int kb_rtcp_next(const uint8_t *data, size_t size, size_t *at, kb_rtcp_packet *o
     out->body_bytes = bytes;
     *at += 4 + bytes;
     if (packet[0] & 0x20) {
-        /* Only the last packet of a compound may be padded (RFC 3550 §6.4.1). */
+        /* Only the last packet of a compound may be padded (RFC 3550 §6.4.1), and by whole words; but libwebrtc pads
+         * its transport-wide feedback, wherever it stands, by the 1 to 3 bytes that its chunks leave. */
+        const bool is_twcc = out->type == KB_RTCP_RTPFB && out->count == KB_RTPFB_TWCC;
         uint8_t padding = bytes ? packet[3 + bytes] : 0;
-        if (*at != size || padding == 0 || padding % 4 != 0 || padding > bytes)
+        if (padding == 0 || padding > bytes || (!is_twcc && (*at != size || padding % 4 != 0)))
             return KB_RTCP_MALFORMED;
         out->body_bytes -= padding;
     }

@@ -75,6 +75,7 @@ def test_at_a_cap_passes(text: str):
         "v=0\r\n",
         "v=0\r\nm=audio\r\n",
         "v=0\r\nm=audio x UDP/TLS/RTP/SAVPF 111\r\n",
+        "v=0\r\nm=audio 9² UDP/TLS/RTP/SAVPF 111\r\n",
         sdp(section("audio", "a b")),
         sdp(section("audio", "m" * 17)),
         sdp(section("audio", "0"), section("audio", "0")),
