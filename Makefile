@@ -76,7 +76,12 @@ format: dev
 	$(BIN)/ruff check --fix .
 
 bench: dev
-	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	$(BIN)/kabina bench all
+	@for script in mix_kernels opus_cost; do $(BIN)/python benchmarks/$$script.py || exit 1; done
+
+# A seed in KABINA_FUZZ_SEED repeats a run; the short round of `make test` is the same test.
+fuzz: dev
+	KABINA_FUZZ_SECONDS=600 $(BIN)/pytest -q -p no:randomly --timeout 4000 tests/wire/test_fuzz_parsers.py
 
 clean:
 	rm -rf .venv build web/node_modules web/static native/*.so *.egg-info

@@ -12,7 +12,7 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_py import build_py
 
-FOLDERS = ("sfu", "mixer", "interpretation", "signaling", "native", "web")
+FOLDERS = ("sfu", "mixer", "interpretation", "signaling", "native", "web", "benchmarks")
 DEBUG = os.environ.get("KABINA_DEBUG") == "1"
 
 # Cython, mypy and pyright look modules up by folder: this view shows them `kabina.<folder>`.
@@ -43,7 +43,20 @@ def extension(name: str) -> Extension:
     )
 
 
-EXTENSIONS = [extension("plane"), extension("mixing")]
+def load_extension() -> Extension:
+    """The benchmarks' load generator: its own C files, and the plane's table of libsrtp."""
+    made = extension("plane")
+    made.name = "kabina.benchmarks._load"
+    made.sources = [
+        "benchmarks/_load.pyx",
+        "benchmarks/c/load/kb_load.c",
+        "native/c/plane/kb_srtp_table.c",
+    ]
+    made.include_dirs = ["benchmarks/c/load", "native/c/plane"]
+    return made
+
+
+EXTENSIONS = [extension("plane"), extension("mixing"), load_extension()]
 
 
 class BuildWithPages(build_py):

@@ -13,11 +13,15 @@ import json
 import socket
 import statistics
 import time
+from typing import TYPE_CHECKING
 
 from aioice import stun
 
 from kabina.native import _plane
 from kabina.native.plane import Extension, Kind, MediaCodec, PayloadType, Plane, SrtpProfile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PASSWORD = "a-password-for-the-benchmark"  # noqa: S105
 PAYLOAD_BYTES = 100
@@ -87,44 +91,46 @@ def loop_ns(plane: Plane, probe: _plane.BusProbe, track: int, count: int, packet
     return (plane.cpu_s - cpu_before) * 1e9 / (sent - before)
 
 
-def main() -> None:
-    """Prints one JSON line per profile."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--listeners", type=int, default=450)
-    parser.add_argument("--packets", type=int, default=90_000)
-    options = parser.parse_args()
+def rows(listeners: int = 450, packets: int = 90_000) -> Iterator[dict[str, object]]:
+    """One row per profile."""
     for profile in SrtpProfile:
-        plane = Plane(host="127.0.0.1", port=0, max_peers=options.listeners)
+        plane = Plane(host="127.0.0.1", port=0, max_peers=listeners)
         track = plane.add_injected_track(clock_rate=48000)
         plane.start()
-        sinks = connect(plane, profile, track, options.listeners)
+        sinks = connect(plane, profile, track, listeners)
         addresses = [sink.getsockname()[1] for sink in sinks]
         probe = _plane.BusProbe(plane.bus)
         # header 12, mid extension 8, tag: what one datagram of the loop weighs.
         wire_bytes = PAYLOAD_BYTES + 20 + (16 if profile is SrtpProfile.AEAD_AES_128_GCM else 10)
         loop, bare = [], []
         for _ in range(ROUNDS):
-            loop.append(loop_ns(plane, probe, track, options.listeners, options.packets))
-            bare.append(_plane.bare_send_ns(addresses, wire_bytes, options.packets))
+            loop.append(loop_ns(plane, probe, track, listeners, packets))
+            bare.append(_plane.bare_send_ns(addresses, wire_bytes, packets))
         loop_median, bare_median = statistics.median(loop), statistics.median(bare)
-        print(
-            json.dumps(
-                {
-                    "benchmark": "plane_fanout",
-                    "profile": profile.name,
-                    "listeners": options.listeners,
-                    "payload_bytes": PAYLOAD_BYTES,
-                    "loop_ns_per_datagram": round(loop_median),
-                    "bare_ns_per_datagram": round(bare_median),
-                    "loop_share_of_bare_rate": round(bare_median / loop_median, 3),
-                    "k_datagrams_per_core_s": round(1e6 / loop_median),
-                    "scheduling": plane.scheduling,
-                }
-            )
-        )
+        yield {
+            "benchmark": "plane_fanout",
+            "profile": profile.name,
+            "listeners": listeners,
+            "payload_bytes": PAYLOAD_BYTES,
+            "loop_ns_per_datagram": round(loop_median),
+            "bare_ns_per_datagram": round(bare_median),
+            "loop_share_of_bare_rate": round(bare_median / loop_median, 3),
+            "k_datagrams_per_core_s": round(1e6 / loop_median),
+            "scheduling": plane.scheduling,
+        }
         plane.stop()
         for sink in sinks:
             sink.close()
+
+
+def main() -> None:
+    """Prints one JSON line per profile."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--listeners", type=int, default=450)
+    parser.add_argument("--packets", type=int, default=90_000)
+    options = parser.parse_args()
+    for row in rows(options.listeners, options.packets):
+        print(json.dumps(row))
 
 
 if __name__ == "__main__":

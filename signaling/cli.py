@@ -92,6 +92,11 @@ def _parser() -> argparse.ArgumentParser:
     token.add_argument("--name", default="", help="shown to others (default: a numbered role)")
     token.add_argument("--hours", type=float, default=12.0, help="valid for (default 12)")
 
+    bench = commands.add_parser("bench", help="measure this machine; without a name: what there is")
+    bench.set_defaults(run=_bench)
+    bench.add_argument("name", nargs="?", metavar="NAME")
+    bench.add_argument("--json", type=Path, metavar="FILE", help="write the rows here, too")
+
     check = commands.add_parser("check", help="is this machine ready? says how to mend what is not")
     check.set_defaults(run=_check)
     _add_common(check)
@@ -123,6 +128,16 @@ def _print_help_or_version(options: argparse.Namespace) -> int:
         return 0
     options.parser.print_help()
     return 0 if options.parser.prog == "kabina" else 2
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from importlib.metadata import entry_points
+
+    # By entry point: the benchmarks sit above this package and may be left out of an installation.
+    found = [*entry_points(group="kabina.commands", name="bench")]
+    if not found:
+        raise StartError("the benchmarks are not part of this installation")
+    return int(found[0].load()(options.name, options.json))
 
 
 def _serve(options: argparse.Namespace) -> int:

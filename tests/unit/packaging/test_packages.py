@@ -14,7 +14,7 @@ SETUPTOOLS = PROJECT["tool"]["setuptools"]
 def test_every_folder_with_an_init_is_a_listed_package():
     folders = {
         path.parent.relative_to(ROOT)
-        for top in ("sfu", "mixer", "interpretation", "signaling", "native", "web")
+        for top in ("sfu", "mixer", "interpretation", "signaling", "native", "web", "benchmarks")
         for path in (ROOT / top).rglob("__init__.py")
         if "node_modules" not in path.parts
     }

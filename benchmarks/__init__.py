@@ -1,0 +1,1 @@
+"""Load generator, impairment relay and the benchmarks behind `kabina bench`."""

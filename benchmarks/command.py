@@ -1,0 +1,59 @@
+"""`kabina bench NAME`: runs one benchmark, prints a table, writes JSON."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from typing import TYPE_CHECKING, Final
+
+from kabina.benchmarks.conditions import conditions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+Row = dict[str, object]
+
+# Names of modules: each has `rows()`, so that one that lacks a peer's software fails alone.
+BENCHMARKS: Final = {
+    "forward": "kabina.benchmarks.plane_fanout",
+    "fanout": "kabina.benchmarks.fanout",
+    "joins": "kabina.benchmarks.joins",
+    "idle": "kabina.benchmarks.idle",
+    "video": "kabina.benchmarks.video",
+}
+
+
+def run(name: str | None, json_file: Path | None) -> int:
+    """The exit code. Without a name: lists the benchmarks. `all` runs each."""
+    if name is None or (name != "all" and name not in BENCHMARKS):
+        print(f"kabina bench: there are {', '.join(BENCHMARKS)} and all")
+        return 0 if name is None else 2
+    results: list[Row] = []
+    for each in BENCHMARKS if name == "all" else [name]:
+        rows: Callable[[], Iterable[Row]] = importlib.import_module(BENCHMARKS[each]).rows
+        before = conditions()
+        found = list(rows())
+        print(f"\n{each} — " + ", ".join(f"{key} {value}" for key, value in before.items()))
+        print(table(found))
+        results.append({"benchmark": each, "conditions": before, "rows": found})
+    if json_file is not None:
+        json_file.write_text(json.dumps(results, indent=2) + "\n")
+    return 0
+
+
+def table(rows: list[Row]) -> str:
+    """The rows in aligned columns; rows without a key show a dash there."""
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    cells = [columns] + [[_shown(row.get(column)) for column in columns] for row in rows]
+    widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
+    return "\n".join(
+        "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in cells
+    )
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
