@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 # A client is removed at most 10 s after its last authenticated datagram, and shown as stalled when
 # it has missed a check: libwebrtc checks every ~2.5 s, aioice and Firefox every 4 to 6.
 SILENCE: Final = native.Silence(peer_stalled_ms=7500, peer_lost_ms=9500)
+_log = logging.getLogger(__name__)
+
 FULL: Final = "this server has no room for another participant"
 
 
@@ -55,7 +58,9 @@ class ForwardingUnit:
 
     async def close(self) -> None:
         """Closes every peer and the port; within 2 s."""
-        await asyncio.gather(*(peer.close() for peer in list(self._peers.values())))
+        await asyncio.gather(
+            *(peer.close() for peer in list(self._peers.values())), return_exceptions=True
+        )
         asyncio.get_running_loop().remove_reader(self.plane.event_fd)
         self.plane.stop()
         self._parser.shutdown(wait=False, cancel_futures=True)
@@ -166,23 +171,29 @@ class ForwardingUnit:
 
     def _drain(self) -> None:
         for event in self.plane.poll():
-            match event:
-                case native.DtlsReceived(handle, datagram):
-                    peer = self._peers.get(handle)
-                    if peer is None or not peer.dtls_received(datagram):
-                        self.dtls_refused += 1
-                case native.Nominated(handle):
-                    self._tell(handle, PeerEvent.NOMINATED)
-                case native.PeerStalled(handle):
-                    self._tell(handle, PeerEvent.WENT_SILENT)
-                case native.PeerResumed(handle):
-                    self._tell(handle, PeerEvent.CAME_BACK)
-                case native.PeerLost(handle):
-                    self._tell(handle, PeerEvent.LOST)
-                case native.TrackStarted(track) | native.TrackResumed(track):
-                    self._tell_flow(track, flows=True)
-                case native.TrackStalled(track):
-                    self._tell_flow(track, flows=False)
+            try:
+                self._serve(event)
+            except Exception:  # noqa: BLE001 - logged; the events behind it are other peers'
+                _log.exception("an event of the plane could not be served")
+
+    def _serve(self, event: native.PlaneEvent) -> None:
+        match event:
+            case native.DtlsReceived(handle, datagram):
+                peer = self._peers.get(handle)
+                if peer is None or not peer.dtls_received(datagram):
+                    self.dtls_refused += 1
+            case native.Nominated(handle):
+                self._tell(handle, PeerEvent.NOMINATED)
+            case native.PeerStalled(handle):
+                self._tell(handle, PeerEvent.WENT_SILENT)
+            case native.PeerResumed(handle):
+                self._tell(handle, PeerEvent.CAME_BACK)
+            case native.PeerLost(handle):
+                self._tell(handle, PeerEvent.LOST)
+            case native.TrackStarted(track) | native.TrackResumed(track):
+                self._tell_flow(track, flows=True)
+            case native.TrackStalled(track):
+                self._tell_flow(track, flows=False)
 
     def _tell_flow(self, track: int, *, flows: bool) -> None:
         peer = self._publishers.get(track)

@@ -131,7 +131,9 @@ class Peer:
         self._deadline.cancel()
         if self._handshake is not None and self._handshake is not asyncio.current_task():
             self._handshake.cancel()
-        await self._dtls.close()
-        self._end.close()
-        self._plane.remove_peer(self.handle)
-        self._forget(self)
+        try:
+            await self._dtls.close()
+        finally:
+            self._end.close()
+            self._plane.remove_peer(self.handle)
+            self._forget(self)

@@ -22,7 +22,7 @@ from kabina.signaling.whip import HttpSessions, bearer_token
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from kabina.signaling.demo.meeting import DemoLink
+    from kabina.signaling.demo.meeting import DemoMeeting
     from kabina.signaling.node import Node
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -42,11 +42,11 @@ _SECURITY_HEADERS: Final = {
 }
 
 
-def build(node: Node, demo_links: tuple[DemoLink, ...] = ()) -> web.Application:
-    """The application of an open node; `demo_links` are listed on the front page."""
+def build(node: Node, demo: DemoMeeting | None = None) -> web.Application:
+    """The application of an open node; the front page lists the links of `demo`."""
     app = web.Application(middlewares=[_answer_errors], client_max_size=128 * 1024)
     sockets = PageSockets(node)
-    api = _Api(node, sockets, demo_links)
+    api = _Api(node, sockets, demo)
     app.add_routes(
         [
             web.get("/api/health", api.health),
@@ -76,10 +76,10 @@ def build(node: Node, demo_links: tuple[DemoLink, ...] = ()) -> web.Application:
 
 
 class _Api:
-    def __init__(self, node: Node, sockets: PageSockets, demo_links: tuple[DemoLink, ...]) -> None:
+    def __init__(self, node: Node, sockets: PageSockets, demo: DemoMeeting | None) -> None:
         self._node = node
         self._sockets = sockets
-        self._demo_links = demo_links
+        self._demo = demo
         self._started_s = time.monotonic()
 
     async def health(self, _request: web.Request) -> web.Response:
@@ -106,12 +106,11 @@ class _Api:
         return web.json_response(msgspec.to_builtins(view))
 
     async def demo(self, _request: web.Request) -> web.Response:
-        if not self._demo_links:
+        if self._demo is None:
             raise CodedError("meeting.unknown", "This server does not run the demo.")
-        links = [
-            {"page": link.page, "label": link.label, "url": link.path} for link in self._demo_links
-        ]
-        return web.json_response({"meeting": self._demo_links[0].meeting, "links": links})
+        links = self._demo.links()
+        listed = [{"page": link.page, "label": link.label, "url": link.path} for link in links]
+        return web.json_response({"meeting": links[0].meeting, "links": listed})
 
     async def metrics(self, request: web.Request) -> web.Response:
         if not _is_local(request):

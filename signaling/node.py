@@ -85,10 +85,13 @@ class Node:
     async def __aexit__(self, *_: object) -> None:
         self.closing = True
         everybody = [guest for guests in self._guests.values() for guest in guests]
-        await asyncio.gather(*(self.leave(guest) for guest in everybody))
-        await self.unit.close()
-        self.mixer.close()
-        await self.store.close()
+        async with AsyncExitStack() as closing:
+            closing.push_async_callback(self.store.close)
+            closing.callback(self.mixer.close)
+            closing.push_async_callback(self.unit.close)
+            await asyncio.gather(
+                *(self.leave(guest) for guest in everybody), return_exceptions=True
+            )
 
     @property
     def rooms(self) -> Mapping[str, Room]:

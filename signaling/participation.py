@@ -59,13 +59,16 @@ class Participation:
         self._left = False
         self._voice_flows = False
         self._is_voice_lost = False
+        self._waiting_for_voice = asyncio.get_running_loop().call_later(0, lambda: None)
 
     async def offer(self, sdp: str, permissions: Permissions, listen: str | None) -> str:
         """Starts or replaces the media session; returns the answer. CodedError if refused."""
         channel = None if listen is None else ChannelId(listen)
         try:
-            if self._peer is not None and await self._unit.restart_ice(self._peer, sdp):
-                return self._peer.answer_text
+            restarted = self._peer
+            if restarted is not None and await self._unit.restart_ice(restarted, sdp):
+                self.listen(channel)
+                return restarted.answer_text
             peer = await self._unit.join(sdp, permissions, self)
         except SfuError as error:
             raise CodedError(error.code, str(error)) from error
@@ -75,11 +78,17 @@ class Participation:
             raise CodedError("protocol.order", "The session ended while its offer was answered.")
         self._peer = peer
         try:
-            self.listen(channel)
+            self._connect(peer, channel)
         except CodedError:
-            self._peer = None
-            await peer.close()
+            await self._end_media()
+            self.room.execute(Listen(self.participant, None))
             raise
+        return peer.answer_text
+
+    def _connect(self, peer: Peer, channel: str | None) -> None:
+        """Joins a new media session's slots and tracks to the room. CodedError if it cannot."""
+        self._voice_flows = self._is_voice_lost = False
+        self.listen(channel)
         self.room.execute(AudioBack(self.participant))
         for track in peer.tracks_of(Kind.AUDIO)[:1]:
             track.feed_mix(self.room.open_voice(self.participant))
@@ -88,7 +97,6 @@ class Participation:
         if peer.slots_of(Kind.VIDEO):
             self._limit_slots()
             self.room.add_viewer(self)
-        return peer.answer_text
 
     @property
     def sends_pictures(self) -> bool:
@@ -131,13 +139,18 @@ class Participation:
         if self._left:
             return
         self._left = True
-        self.room.remove_viewer(self)
-        self.room.remove(self.participant)
-        await self._end_media()
+        self._waiting_for_voice.cancel()
+        try:
+            self.room.remove_viewer(self)
+            self.room.remove(self.participant)
+        finally:
+            await self._end_media()
 
     def peer_state_changed(self, peer: Peer, event: PeerEvent) -> None:
         if peer is not self._peer:
             return
+        if event is PeerEvent.KEYED:
+            self.expect_voice()
         if peer.state is PeerState.CLOSED:
             self._peer = None
             self.room.remove_viewer(self)
@@ -158,13 +171,14 @@ class Participation:
 
     def expect_voice(self) -> None:
         """They are on air, or their voice has stopped: it must come soon or they are taken off."""
+        self._waiting_for_voice.cancel()
         if not self._voice_flows:
             loop = asyncio.get_running_loop()
-            loop.call_later(VOICE_PATIENCE_S, self._miss_voice, self._peer)
+            self._waiting_for_voice = loop.call_later(VOICE_PATIENCE_S, self._miss_voice)
 
-    def _miss_voice(self, peer: Peer | None) -> None:
+    def _miss_voice(self) -> None:
         # A voice that does not arrive must not keep the floor lowered, nor the channel from others.
-        gone = self._voice_flows or self._left or peer is not self._peer
+        gone = self._voice_flows or self._left
         if not gone and self.room.is_on_air(self.participant):
             self._is_voice_lost = True
             self.room.execute(AudioLost(self.participant))

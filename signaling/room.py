@@ -222,7 +222,10 @@ class Room:
         if (stage, shown) != (self._stage, self._shown):
             self._stage, self._shown = stage, shown
             for viewer in tuple(self._viewers):
-                viewer.stage_changed(stage)
+                try:
+                    viewer.stage_changed(stage)
+                except Exception:  # noqa: BLE001 - logged; one page's fault is not the others'
+                    _log.exception("a viewer could not be shown the stage")
 
     def _row(self, plan: ChannelPlan) -> MixRow:
         return MixRow(

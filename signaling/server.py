@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import resource
 import signal
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import uvloop
@@ -31,8 +33,16 @@ SHUTDOWN_TIMEOUT_S: Final = 0.5
 
 def run(config: Config, ready: Callable[[str, tuple[DemoLink, ...]], None]) -> None:
     """Serves until SIGTERM or SIGINT; `ready` is told the base URL. StartError if it cannot."""
+    _allow_many_sockets()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(config, ready))
+
+
+def _allow_many_sockets() -> None:
+    """A page is a socket, and Debian's soft limit is 1,024: raised as far as the system allows."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 async def _serve(config: Config, ready: Callable[[str, tuple[DemoLink, ...]], None]) -> None:
@@ -42,22 +52,23 @@ async def _serve(config: Config, ready: Callable[[str, tuple[DemoLink, ...]], No
         loop.add_signal_handler(number, stop.set)
     async with await Node.open(config) as node:
         demo = await DemoMeeting.open(node) if config.demo else None
-        links = demo.links if demo is not None else ()
-        async with HttpServer(node, links) as server:
-            ready(server.url, links)
-            _log.info("serving", extra={"media_port": node.unit.plane.port})
-            await stop.wait()
-            _log.info("stopping")
-        if demo is not None:
-            await demo.close()
+        try:
+            async with HttpServer(node, demo) as server:
+                ready(server.url, demo.links() if demo is not None else ())
+                _log.info("serving", extra={"media_port": node.unit.plane.port})
+                await stop.wait()
+                _log.info("stopping")
+        finally:
+            if demo is not None:
+                await demo.close()
 
 
 class HttpServer:
     """The listening socket; also what tests start, on port 0."""
 
-    def __init__(self, node: Node, demo_links: tuple[DemoLink, ...] = ()) -> None:
+    def __init__(self, node: Node, demo: DemoMeeting | None = None) -> None:
         self._node = node
-        self._app = application.build(node, demo_links)
+        self._app = application.build(node, demo)
         self._app.middlewares.insert(0, self._header_arrived)
         self._runner = web.AppRunner(
             self._app,

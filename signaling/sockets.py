@@ -41,10 +41,12 @@ HEARTBEAT_S: Final = 15.0  # also keeps background pages and proxies awake
 MESSAGES_PER_S: Final = 20.0
 MESSAGE_BURST: Final = 60
 BROADCAST_INTERVAL_S: Final = 0.1
+BROADCASTS_PER_BEAT: Final = 40
 # A reader this far behind is closed and comes back to a fresh snapshot: aiohttp alone would buffer
 # 4.2 MB.
 MAX_QUEUED_BYTES: Final = 256 * 1024
-CLOSE_UNAUTHORISED: Final = 4401
+CLOSE_UNAUTHORISED: Final = 4401  # another try with this token is useless
+_FINAL: Final = ("token.", "meeting.unknown", "protocol.version")
 CLOSE_TRY_LATER: Final = 1013
 
 _LISTENS: Final = Permissions(receive_audio=1, receive_video=2)
@@ -192,7 +194,9 @@ class PageSession:
 
     async def _refuse(self, error: CodedError, reply: int | None) -> None:
         await self._socket.send_str(messages.encode(_error(error, reply)))
-        await self._socket.close(code=CLOSE_UNAUTHORISED, message=error.code.encode())
+        is_final = error.code.startswith(_FINAL)
+        code = CLOSE_UNAUTHORISED if is_final else CLOSE_TRY_LATER
+        await self._socket.close(code=code, message=error.code.encode())
 
     # What comes after
 
@@ -276,6 +280,7 @@ class PageSockets:
         self._sessions: set[PageSession] = set()
         self._shown: dict[str, int] = {}  # meeting → the revision its pages were sent last
         self._occupied = asyncio.Event()
+        self._turns = 0
 
     @property
     def count(self) -> int:
@@ -302,6 +307,7 @@ class PageSockets:
         while True:
             await self._occupied.wait()
             await asyncio.sleep(BROADCAST_INTERVAL_S)
+            self._turns += 1
             by_room: dict[Room, list[PageSession]] = {}
             for session in self._sessions:
                 if session.participation is not None:
@@ -323,7 +329,10 @@ class PageSockets:
             )
             for session in sessions:
                 session.outbox.put_text(snapshot)
-        listening = [session for session in sessions if session.media_flows]
+        # Browsers hide the heartbeat from pages: every few seconds everybody gets a frame, and a
+        # page that gets none knows that its path is dead.
+        beat = self._turns % BROADCASTS_PER_BEAT == 0
+        listening = [session for session in sessions if session.media_flows or beat]
         if listening:
             levels = messages.encode(room.levels())
             for session in listening:

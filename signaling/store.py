@@ -10,6 +10,7 @@ from alembic import command
 from alembic.config import Config as AlembicConfig
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util.exc import CommandError
 from sqlalchemy import event, select
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import (
@@ -56,6 +57,9 @@ class Store:
             data_dir.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - once, at start
             async with engine.begin() as connection:
                 await connection.run_sync(_migrate)
+        except CommandError as error:
+            await engine.dispose()
+            raise StartError(f"the database {path} was made by a newer Kabina: update") from error
         except (OSError, SQLAlchemyError) as error:
             await engine.dispose()
             raise StartError(

@@ -69,7 +69,6 @@ class DemoMeeting:
             self._admit(Role.INTERPRETER, part, f"Demo interpreter ({part.language})")
             for part in script.BOOTHS
         ]
-        self.links = self._links()
         self._task = asyncio.get_running_loop().create_task(self._play())
 
     @classmethod
@@ -101,7 +100,9 @@ class DemoMeeting:
         self._room.bind_audio(participant, clip)
         return Robot(participant, clip, booth, tuple(c for c in script.CUES if c.booth == tag))
 
-    def _links(self) -> tuple[DemoLink, ...]:
+    def links(self) -> tuple[DemoLink, ...]:
+        """Fresh ones: tokens expire, a server may run for months."""
+
         def link(page: str, label: str, role: Role, *languages: str) -> DemoLink:
             token = self._node.issuer.issue(
                 meeting=MEETING,

@@ -59,6 +59,7 @@ const SHARED = new Set<string>([
 // Levels come every 100 ms; later than this they have stopped.
 const LEVELS_STALE_MS = 600;
 const POLL_MS = 3000;
+const SILENT_MS = 12_000;
 
 export class Shell<S, E extends { type: string }, F extends { do: string }> {
   readonly media: Media;
@@ -67,6 +68,8 @@ export class Shell<S, E extends { type: string }, F extends { do: string }> {
   #socket: Socket;
   #player: Player;
   #levels_at_ms = 0;
+  #heard_at_ms = 0;
+  #silent_ticks = 0;
   #state: S;
   #meeting = meetingOfPath(location.pathname);
 
@@ -90,9 +93,14 @@ export class Shell<S, E extends { type: string }, F extends { do: string }> {
       failed: () => this.#shared({ type: 'media_failed' }),
     });
     this.#socket = new Socket({
-      opened: () => this.#shared({ type: 'socket_opened' }),
+      opened: () => {
+        this.#heard_at_ms = Date.now();
+        this.#shared({ type: 'socket_opened' });
+      },
       closed: (code) => this.#shared({ type: 'socket_closed', code }),
       message: (message) => {
+        this.#heard_at_ms = Date.now();
+        this.#silent_ticks = 0;
         // Ten times a second and only painted: no business of `update`.
         if (message.type === 'levels') {
           this.#levels_at_ms = Date.now();
@@ -172,9 +180,21 @@ export class Shell<S, E extends { type: string }, F extends { do: string }> {
 
   #tick(): void {
     const now = Date.now();
+    this.#watchSocket(now);
     if (now - this.#levels_at_ms > LEVELS_STALE_MS) this.#program.levels(null);
     // The views show seconds; rendering at 4 Hz keeps them even.
     if (Math.floor(now / 1000) !== Math.floor(this.#page.now_ms / 1000)) this.#page.now_ms = now;
+  }
+
+  /** The server sends a frame every 4 s at least: without any, the path is dead though nobody said so. */
+  #watchSocket(now: number): void {
+    const silent = this.#program.session(this.#state).phase === 'live' && now - this.#heard_at_ms > SILENT_MS;
+    // Twice, for after a sleep the first tick comes before the frames that waited.
+    this.#silent_ticks = silent ? this.#silent_ticks + 1 : 0;
+    if (this.#silent_ticks < 2) return;
+    this.#heard_at_ms = now;
+    this.#socket.close();
+    this.#shared({ type: 'socket_closed', code: 1006 });
   }
 
   #later(wait: Wait, event: SharedEvent): void {

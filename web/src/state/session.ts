@@ -149,7 +149,8 @@ export function update(s: Session, event: SessionEvent): Step {
         ? request({ ...s, media: 'offering' }, { type: 'offer', sdp: event.sdp, listen: s.channel })
         : [s, []];
     case 'offer_due':
-      return s.phase === 'live' ? [s, [{ do: 'make_offer' }]] : [s, []];
+      // Media may have come back by itself meanwhile.
+      return s.phase === 'live' && s.media === 'lost' ? [s, [{ do: 'make_offer' }]] : [s, []];
     case 'media_connected':
       return [{ ...s, media: 'connected', offers: 0 }, []];
     case 'media_failed':
