@@ -59,3 +59,8 @@ def test_the_mixing_code_is_clean(kind, tmp_path):
     printed = run("run_mixing", "mixing", kind, tmp_path, load_opus().path)
     parts = ("kernels", "limiter", "ducking", "jitter", "engine")
     assert printed.splitlines() == [f"{part}: ok" for part in parts]
+
+
+def test_feedback_allocation_and_every_way_to_send_are_clean(tmp_path):
+    printed = run("run_downlink", "plane", "memory", tmp_path)
+    assert printed.splitlines() == [f"{part}: ok" for part in ("twcc", "allocation", "egress")]

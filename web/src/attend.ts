@@ -23,6 +23,10 @@ async function keepAwake(on: boolean): Promise<void> {
   }
 }
 
+/** The reader's own wish in the browser's settings, where it tells. */
+const savesData = (): boolean =>
+  (navigator as { connection?: { saveData?: boolean } }).connection?.saveData === true;
+
 function paint(levels: Levels | null): void {
   const { session } = shell.state;
   const heard = levels?.channels[session.channel ?? FLOOR];
@@ -33,7 +37,7 @@ function paint(levels: Levels | null): void {
 }
 
 const shell = new Shell<Attendee, AttendeeEvent, AttendeeEffect>(page, {
-  create: (token) => createAttendee(token, navigator.languages, 'wakeLock' in navigator),
+  create: (token) => createAttendee(token, navigator.languages, 'wakeLock' in navigator, savesData()),
   update,
   session: (state) => state.session,
   roles: [],

@@ -6,7 +6,7 @@ import './style/stage.css';
 import { createInterpreter, type Interpreter, type InterpreterEvent, update } from './state/interpreter.ts';
 import type { TalkerEffect } from './state/talker.ts';
 import { Shell } from './shell.ts';
-import { onMicrophoneKey, Talk } from './talk.ts';
+import { onKey, onMicrophoneKey, Talk } from './talk.ts';
 import type { BoothPage } from './views/booth.ts';
 import './views/booth.ts';
 import { paintLane, pushWave } from './views/meters.ts';
@@ -29,3 +29,4 @@ const talk = new Talk(page, false, (event) => shell.dispatch(event), (track) => 
 onMicrophoneKey(() => {
   if (shell.state.talker.session.phase !== 'outside') shell.dispatch({ type: 'hold_pressed' });
 });
+onKey('v', () => shell.dispatch({ type: 'view_cycled' }));

@@ -18,13 +18,15 @@ const shell = new Shell<Speaker, SpeakerEvent, SpeakerEffect>(page, {
   roles: ['speaker', 'operator'],
   sends: 'voice_and_pictures',
   run: (effect) => {
-    if (effect.do === 'open_visual') void visuals.open(effect.what);
+    if (effect.do === 'open_visual') void visuals.open(effect.what, effect.device);
     else if (effect.do === 'close_visual') visuals.close(effect.what);
     else talk.run(effect);
   },
   levels: () => undefined,
   changed: () => {
-    page.own = { camera: visuals.stream('camera'), screen: visuals.stream('screen') };
+    const own = { camera: visuals.stream('camera'), screen: visuals.stream('screen') };
+    // The same streams are not drawn again.
+    if (own.camera !== page.own?.camera || own.screen !== page.own?.screen) page.own = own;
   },
 });
 // Echo is cancelled, for few speakers wear a headset; noise and gain stay untouched for the interpreters' ears.

@@ -107,10 +107,13 @@ export class Talk {
   }
 }
 
-/** M switches the microphone, except where letters are text. */
-export function onMicrophoneKey(press: () => void): void {
+/** M switches the microphone. */
+export const onMicrophoneKey = (press: () => void): void => onKey('m', press);
+
+/** A single letter as a key, except where letters are text. */
+export function onKey(letter: string, press: () => void): void {
   document.addEventListener('keydown', (event) => {
-    if (event.key.toLowerCase() !== 'm' || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key.toLowerCase() !== letter || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
     const at = event.target;
     if (at instanceof HTMLElement && at.matches('input:not([type=radio], [type=range]), textarea, select, [contenteditable]')) return;
     event.preventDefault();

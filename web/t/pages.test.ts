@@ -155,6 +155,22 @@ test('a speaker hears nothing until asked, and a choice un-mutes the element', (
   assert.ok(chosen.some((e) => e.do === 'set_volume' && !e.muted));
 });
 
+test('the view key goes round: both, the speaker, the slides, both', () => {
+  const play = seated();
+  const seen = [1, 2, 3].map(() => {
+    play.on({ type: 'view_cycled' });
+    return play.state.view;
+  });
+  assert.deepEqual(seen, ['speaker', 'slides', 'both']);
+});
+
+test('pictures can be given up for the sound, and come back', () => {
+  const play: Play<Attendee, AttendeeEvent, AttendeeEffect> = new Play(createAttendee('t', [], true, true), attend);
+  assert.equal(play.state.sound_only, true);
+  assert.deepEqual(play.on({ type: 'sound_only_pressed' }), []);
+  assert.equal(play.state.sound_only, false);
+});
+
 type Listener = Play<Attendee, AttendeeEvent, AttendeeEffect>;
 
 function listening(): Listener {

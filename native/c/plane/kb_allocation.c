@@ -1,5 +1,7 @@
 #include "kb_allocation.h"
 
+#include <string.h>
+
 /* 20 %: measured bitrates swing by that much, and a layer that must be left again costs a key frame each way. */
 #define HEADROOM(bps) ((bps) + (bps) / 5)
 #define HOLD_NS 2500000000
@@ -68,6 +70,15 @@ static size_t foremost(const kb_allocation_slot *slots, size_t count)
     return best;
 }
 
+/* The present layer, or, when it is gone or no longer shown, the nearest below it, or else the lowest. */
+static int stays(const kb_allocation_slot *slot)
+{
+    int layer = -1;
+    for (int next; (next = next_layer(slot, layer)) >= 0 && next <= slot->current;)
+        layer = next;
+    return layer < 0 && slot->current >= 0 ? next_layer(slot, -1) : layer;
+}
+
 /* Whether the slot has less than it had, and not because it shows less. */
 static bool falls(const kb_allocation_slot *slot, int keep)
 {
@@ -86,8 +97,10 @@ bool kb_allocate(kb_allocation *state, uint64_t estimate_bps, uint64_t audio_bps
     size_t first = foremost(slots, count);
     if (first < count && keep[first] < 0) {
         int lowest = next_layer(&slots[first], -1);
-        if (slots[first].current >= 0 && video_bps >= CLEARLY((uint64_t)slots[first].layer_bps[lowest]))
+        if (slots[first].current >= 0 && video_bps >= CLEARLY((uint64_t)slots[first].layer_bps[lowest])) {
+            memset(keep, -1, sizeof keep); /* it alone: less important ones would be beyond the estimate */
             keep[first] = (int8_t)lowest;
+        }
     }
     divide(slots, count, (budget){.free = video_bps, .generous = true});
     bool fell = false, higher = false;
@@ -112,7 +125,7 @@ bool kb_allocate(kb_allocation *state, uint64_t estimate_bps, uint64_t audio_bps
         if (starts)
             keep[i] = (int8_t)next_layer(&slots[i], -1);
         else if (keep[i] > slots[i].current)
-            keep[i] = slots[i].current;
+            keep[i] = (int8_t)stays(&slots[i]);
         int layer = up && slots[i].target > keep[i] ? slots[i].target : keep[i];
         total += price(&slots[i], layer, false);
     }

@@ -18,6 +18,8 @@ export type Attendee = {
   /** False where the browser cannot keep the screen on. */
   can_stay_awake: boolean;
   has_left: boolean;
+  /** Pictures are neither shown nor sent: a poor line or a paid one keeps the sound. */
+  sound_only: boolean;
 };
 
 export type AttendeeEvent =
@@ -31,6 +33,7 @@ export type AttendeeEvent =
   | { type: 'playback_blocked' }
   | { type: 'playback_started' }
   | { type: 'play_pressed' }
+  | { type: 'sound_only_pressed' }
   | { type: 'awake_pressed' }
   | { type: 'awake_unavailable' };
 
@@ -45,6 +48,7 @@ export function createAttendee(
   token: string,
   preferred: readonly string[],
   canStayAwake: boolean,
+  soundOnly = false,
 ): Attendee {
   return {
     session: createSession(token),
@@ -56,6 +60,7 @@ export function createAttendee(
     awake: false,
     can_stay_awake: canStayAwake,
     has_left: false,
+    sound_only: soundOnly,
   };
 }
 
@@ -85,6 +90,8 @@ export function update(s: Attendee, event: AttendeeEvent): [Attendee, AttendeeEf
       return [{ ...s, blocked: false }, []];
     case 'play_pressed':
       return [s, [{ do: 'play' }]];
+    case 'sound_only_pressed':
+      return [{ ...s, sound_only: !s.sound_only }, []];
     case 'awake_pressed':
       return [{ ...s, awake: !s.awake }, [{ do: 'keep_awake', on: !s.awake }]];
     case 'awake_unavailable':

@@ -25,18 +25,25 @@ export type Interpreter = {
   booth: string | null;
   seat: 'none' | 'joining' | 'seated' | 'refused';
   seat_refusal: Refusal | null;
+  /** Which of the two pictures are shown. */
+  view: View;
 };
+
+export const VIEWS = ['both', 'speaker', 'slides'] as const;
+export type View = (typeof VIEWS)[number];
 
 export type InterpreterEvent =
   | TalkerEvent
   | { type: 'booth_chosen'; booth: string }
+  | { type: 'view_chosen'; view: View }
+  | { type: 'view_cycled' }
   | { type: 'enter_pressed' }
   | { type: 'leave_pressed' };
 
 const WORDING: Wording = { take: { type: 'take_channel' }, release: { type: 'release_channel' } };
 
 export function createInterpreter(token: string, languages: string[]): Interpreter {
-  return { talker: createTalker(token), languages, booth: null, seat: 'none', seat_refusal: null };
+  return { talker: createTalker(token), languages, booth: null, seat: 'none', seat_refusal: null, view: 'both' };
 }
 
 /** The booths this person may work in, in the meeting's order. */
@@ -58,6 +65,10 @@ export function update(s: Interpreter, event: InterpreterEvent): [Interpreter, T
   switch (event.type) {
     case 'booth_chosen':
       return [{ ...s, booth: event.booth }, []];
+    case 'view_chosen':
+      return [{ ...s, view: event.view }, []];
+    case 'view_cycled':
+      return [{ ...s, view: VIEWS[(VIEWS.indexOf(s.view) + 1) % VIEWS.length] ?? 'both' }, []];
     case 'enter_pressed':
       return enter(s);
     case 'leave_pressed': {

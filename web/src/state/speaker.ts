@@ -13,7 +13,16 @@ import {
   type Wording,
 } from './talker.ts';
 import { opening } from './microphone.ts';
-import { nothingShown, updateVisuals, type VisualEffect, type VisualEvent, type Visuals } from './visuals.ts';
+import type { What } from '../wire.ts';
+import {
+  flows,
+  isVisualEvent,
+  nothingShown,
+  updateVisuals,
+  type VisualEffect,
+  type VisualEvent,
+  type Visuals,
+} from './visuals.ts';
 
 export type Speaker = {
   talker: Talker;
@@ -22,6 +31,8 @@ export type Speaker = {
   /** The channel in the headphones; null is silence. */
   hears: string | null;
   visuals: Visuals;
+  /** The last `show` of each picture: whose refusal it is. */
+  shows: Record<What, number | null>;
 };
 
 export type SpeakerEvent =
@@ -35,7 +46,7 @@ export type SpeakerEvent =
 export type SpeakerEffect = TalkerEffect | VisualEffect;
 
 export function createSpeaker(token: string): Speaker {
-  return { talker: createTalker(token), language: null, hears: null, visuals: nothingShown };
+  return { talker: createTalker(token), language: null, hears: null, visuals: nothingShown, shows: { camera: null, screen: null } };
 }
 
 /** The chosen language, or the floor's. */
@@ -49,12 +60,8 @@ const wording = (s: Speaker): Wording => ({
 });
 
 export function update(s: Speaker, event: SpeakerEvent): [Speaker, SpeakerEffect[]] {
+  if (isVisualEvent(event)) return show(s, event);
   switch (event.type) {
-    case 'visual_pressed':
-    case 'visual_opened':
-    case 'visual_failed':
-    case 'visual_ended':
-      return show(s, event);
     case 'language_chosen':
       // On the floor it stays what was declared: the interpreters work from it.
       return s.talker.hold === 'off' ? [{ ...s, language: event.language }, []] : [s, []];
@@ -73,14 +80,8 @@ export function update(s: Speaker, event: SpeakerEvent): [Speaker, SpeakerEffect
         ],
       ];
     }
-    case 'leave_pressed': {
-      const [next, effects] = byTalker({ ...s, visuals: nothingShown }, { type: 'left' });
-      const closing: SpeakerEffect[] = [
-        { do: 'close_visual', what: 'camera' },
-        { do: 'close_visual', what: 'screen' },
-      ];
-      return [next, [...closing, ...effects]];
-    }
+    case 'leave_pressed':
+      return byTalker(s, { type: 'left' });
     default:
       return byTalker(s, event);
   }
@@ -92,13 +93,14 @@ function show(s: Speaker, event: VisualEvent): [Speaker, SpeakerEffect[]] {
   const next = { ...s, visuals };
   if (told === null || s.talker.session.phase !== 'live') return [next, effects];
   const [session, more] = request(s.talker.session, { type: 'show', ...told });
-  return [{ ...next, talker: { ...s.talker, session } }, [...effects, ...more]];
+  const shows = { ...s.shows, [told.what]: told.on ? s.talker.session.next_id : null };
+  return [{ ...next, shows, talker: { ...s.talker, session } }, [...effects, ...more]];
 }
 
 function showAgain(talker: Talker, visuals: Visuals): TalkerStep {
   let step: TalkerStep = [talker, []];
   for (const what of ['camera', 'screen'] as const) {
-    if (visuals[what] === 'on') {
+    if (flows(visuals[what])) {
       step = andThen(step, (t) => {
         const [session, effects] = request(t.session, { type: 'show', what, on: true });
         return [{ ...t, session }, effects];
@@ -109,14 +111,14 @@ function showAgain(talker: Talker, visuals: Visuals): TalkerStep {
 }
 
 /** Silence is the muted element: the protocol has no way to take a channel out of the slot. */
-function hear(s: Speaker, channel: string | null): [Speaker, TalkerEffect[]] {
+function hear(s: Speaker, channel: string | null): [Speaker, SpeakerEffect[]] {
   const sound: TalkerEffect = { do: 'set_volume', volume: s.talker.volume, muted: channel === null };
   if (channel === null) return [{ ...s, hears: null }, [sound]];
   const [next, effects] = byTalker({ ...s, hears: channel }, { type: 'channel_chosen', channel });
   return [next, [sound, ...effects]];
 }
 
-function byTalker(s: Speaker, event: TalkerEvent): [Speaker, TalkerEffect[]] {
+function byTalker(s: Speaker, event: TalkerEvent): [Speaker, SpeakerEffect[]] {
   const words = wording(s);
   const answers = event.type === 'message_received' ? answered(s.talker.session, event.message) : null;
   let step = updateTalker(s.talker, event, words);
@@ -124,7 +126,22 @@ function byTalker(s: Speaker, event: TalkerEvent): [Speaker, TalkerEffect[]] {
     step = andThen(step, (t) => turn(t, 'link_back', words, event.now_ms));
     step = andThen(step, (t) => showAgain(t, s.visuals));
   }
-  const [talker, effects] = step;
+  const [talker, effects]: [Talker, SpeakerEffect[]] = step;
+  const { phase } = talker.session;
+  if (phase !== s.talker.session.phase && (phase === 'outside' || phase === 'ended')) {
+    // However it ended: a camera's light must not stay on behind a closed door.
+    const visuals = { ...s.visuals, camera: 'off', screen: 'off' } as const;
+    effects.push({ do: 'close_visual', what: 'camera' }, { do: 'close_visual', what: 'screen' });
+    return [{ ...s, talker, visuals }, effects];
+  }
+  if (answers === 'show' && event.type === 'message_received' && event.message.type === 'error') {
+    const { re } = event.message;
+    const what = (['camera', 'screen'] as const).find((w) => s.shows[w] === re);
+    if (what !== undefined && flows(s.visuals[what])) {
+      const visuals = { ...s.visuals, [what]: 'server' };
+      return [{ ...s, talker, visuals }, [...effects, { do: 'close_visual', what }]];
+    }
+  }
   const refused = answers === 'take_floor' && event.type === 'message_received' && event.message.type === 'error';
   if (refused) effects.push({ do: 'announce', text: 'refusal-floor' });
   return [{ ...s, talker }, effects];

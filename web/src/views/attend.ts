@@ -25,7 +25,7 @@ import {
   volumeSlider,
   withLanguage,
 } from './parts.ts';
-import { hasStage, stage } from './stage.ts';
+import { hasStage, places, stage } from './stage.ts';
 import './meters.ts';
 
 export class AttendPage extends Page<Attendee, AttendeeEvent> {
@@ -94,6 +94,7 @@ export class AttendPage extends Page<Attendee, AttendeeEvent> {
 
   private inside(meeting: Meeting): TemplateResult {
     const attendee = this.state;
+    const seen = hasStage(meeting) && !attendee.sound_only;
     return html`<div class="app">
       <a class="skip" href="#languages" @click=${this.skip}>${t('skip-to-languages')}</a>
       <header class="top">
@@ -102,13 +103,13 @@ export class AttendPage extends Page<Attendee, AttendeeEvent> {
         ${connection(attendee.session)} ${localePicker(this.locale, this)}
       </header>
       <main class="attend">
-        <div class="look" data-stage=${hasStage(meeting) ? 'yes' : 'no'}>
-          ${hasStage(meeting) ? stage(meeting, this.pictures) : nothing} ${this.floor(meeting)}
+        <div class="look" data-stage=${seen ? 'yes' : 'no'} data-places=${seen ? places(meeting) : 0}>
+          ${seen ? stage(meeting, this.pictures) : nothing} ${this.floor(meeting)}
           ${this.interpretation(meeting)}
         </div>
         <div class="listen">${this.hear(meeting)} ${this.languages(meeting)}</div>
       </main>
-      ${this.bar()}
+      ${this.bar(meeting)}
     </div>`;
   }
 
@@ -222,13 +223,23 @@ export class AttendPage extends Page<Attendee, AttendeeEvent> {
     </section>`;
   }
 
-  private bar(): TemplateResult {
-    const { awake, can_stay_awake } = this.state;
+  private bar(meeting: Meeting): TemplateResult {
+    const { awake, can_stay_awake, sound_only } = this.state;
     const words = html`${icon(awake ? 'sun' : 'moon')}<span>${t(awake ? 'screen-awake' : 'screen-dark')}</span>`;
     return html`<footer class="bar">
       ${can_stay_awake
         ? html`<button class="quiet" id="awake" @click=${() => this.emit({ type: 'awake_pressed' })}>${words}</button>`
         : html`<p class="quiet">${words}</p>`}
+      ${hasStage(meeting) || sound_only
+        ? html`<button
+            class="act"
+            id="sound-only"
+            aria-pressed=${sound_only}
+            @click=${() => this.emit({ type: 'sound_only_pressed' })}
+          >
+            ${icon(sound_only ? 'camera_off' : 'camera')}<span>${t('sound-only')}</span>
+          </button>`
+        : nothing}
       <button class="act" id="leave" @click=${() => this.emit({ type: 'leave_pressed' })}>${icon('leave')}${t('leave')}</button>
     </footer>`;
   }

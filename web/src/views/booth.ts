@@ -5,7 +5,7 @@ import { live } from 'lit/directives/live.js';
 import { rich, t } from '../i18n.ts';
 import { channelOf } from '../state/hearing.ts';
 import { wanted } from '../state/hold.ts';
-import { boothOf, boothsOf, type Interpreter, type InterpreterEvent, ready } from '../state/interpreter.ts';
+import { boothOf, boothsOf, type Interpreter, type InterpreterEvent, ready, VIEWS } from '../state/interpreter.ts';
 import type { Booth, Channel, Meeting, Seat } from '../wire.ts';
 import { channelTable, device, floorList, levelMeter } from './desk.ts';
 import { icon } from './icons.ts';
@@ -25,7 +25,7 @@ import {
   volumeSlider,
   withLanguage,
 } from './parts.ts';
-import { hasStage, stage } from './stage.ts';
+import { hasStage, places, stage } from './stage.ts';
 
 export class BoothPage extends Page<Interpreter, InterpreterEvent> {
   protected override view(): TemplateResult {
@@ -110,13 +110,34 @@ export class BoothPage extends Page<Interpreter, InterpreterEvent> {
           ${icon('leave')}<span class="wide">${t('leave')}</span><span class="vh narrow">${t('leave')}</span>
         </button>
       </header>
-      <main class="desk">
-        ${this.incoming(meeting)}
-        <div class="work">
-          ${hasStage(meeting) ? stage(meeting, this.pictures) : nothing} ${this.outgoing(channel)}
-        </div>
+      <main class="desk" data-stage=${hasStage(meeting) ? 'yes' : 'no'}>
+        ${this.incoming(meeting)} ${hasStage(meeting) ? this.media(meeting) : nothing} ${this.outgoing(channel)}
         <div class="team">${this.partners(booth)} ${this.channels(meeting, channel)}</div>
       </main>
+    </div>`;
+  }
+
+  /** What the interpreter sees stands over what they press: the speaker's face, the slides, or both. */
+  private media(meeting: Meeting): TemplateResult {
+    const { view } = this.state;
+    const tabs = html`<div class="seg" role="radiogroup" aria-labelledby="media-h">
+        ${VIEWS.map(
+          (v) => html`<label
+            ><input
+              type="radio"
+              name="view"
+              value=${v}
+              .checked=${live(v === view)}
+              @change=${() => this.emit({ type: 'view_chosen', view: v })}
+            />${t(`view-${v}`)}</label
+          >`,
+        )}
+      </div>
+      <kbd aria-hidden="true">V</kbd>`;
+    return html`<div class="card media" id="media">
+      <div class="head">${icon('screen')}<h2 id="media-h">${t('stage')}</h2>
+        <span class="grow"></span>${places(meeting) === 2 ? tabs : nothing}</div>
+      ${stage(meeting, this.pictures, view)}
     </div>`;
   }
 

@@ -10,6 +10,7 @@ import { channelTable, device, floorList, levelMeter } from './desk.ts';
 import { icon } from './icons.ts';
 import './meters.ts';
 import { Page } from './page.ts';
+import { showing } from './showing.ts';
 import {
   brand,
   connection,
@@ -92,7 +93,7 @@ export class SpeakPage extends Page<Speaker, SpeakerEvent> {
       </header>
       <main class="desk lectern">
         ${this.voice(meeting)}
-        <div class="team">${this.shown()} ${this.floor(meeting)} ${this.interpreted(meeting)} ${this.headphones(meeting)}</div>
+        <div class="team">${showing(this.state.visuals, this.own, this.emit)} ${this.floor(meeting)} ${this.interpreted(meeting)} ${this.headphones(meeting)}</div>
       </main>
     </div>`;
   }
@@ -164,34 +165,6 @@ export class SpeakPage extends Page<Speaker, SpeakerEvent> {
       </select>
       ${icon('down')}
     </label>`;
-  }
-
-  private shown(): TemplateResult {
-    const { visuals } = this.state;
-    const key = (what: What): TemplateResult => html`<button
-      class="act"
-      id=${what}
-      aria-pressed=${visuals[what] === 'on'}
-      ?disabled=${visuals[what] === 'asking'}
-      @click=${() => this.emit({ type: 'visual_pressed', what })}
-    >
-      ${icon(what)}${visuals[what] === 'on' ? t(`stop-${what}`) : t(`start-${what}`)}
-    </button>`;
-    const own = (what: What): TemplateResult | typeof nothing =>
-      visuals[what] !== 'on'
-        ? nothing
-        : html`<figure class="tile ${what === 'camera' ? 'self' : 'own-screen'}">
-            <video autoplay playsinline muted .muted=${true} .srcObject=${this.own?.[what] ?? null}></video>
-            <figcaption class="plate">${icon(what, true)}${t(`own-${what}`)}</figcaption>
-          </figure>`;
-    const refused = visuals.camera === 'refused' || visuals.screen === 'refused';
-    return html`<section class="card" aria-labelledby="show-h">
-      <div class="head">${icon('screen')}<h2 id="show-h">${t('you-show')}</h2></div>
-      <div class="own">
-        ${key('camera')} ${key('screen')} ${own('camera')} ${own('screen')}
-        ${refused ? html`<p class="warn" role="alert">${icon('alert')}<span>${t('visual-refused')}</span></p>` : nothing}
-      </div>
-    </section>`;
   }
 
   private floor(meeting: Meeting): TemplateResult {

@@ -2,6 +2,7 @@
 
 import { html, nothing, type TemplateResult } from 'lit';
 import { t } from '../i18n.ts';
+import type { View } from '../state/interpreter.ts';
 import type { Meeting, Shown, What } from '../wire.ts';
 import { icon } from './icons.ts';
 
@@ -10,8 +11,15 @@ type Pictures = Record<What, MediaStream> | undefined;
 export const hasStage = (meeting: Meeting): boolean =>
   meeting.stage.camera !== null || meeting.stage.screen !== null;
 
-export function stage(meeting: Meeting, pictures: Pictures): TemplateResult {
-  const { camera, screen } = meeting.stage;
+/** How many pictures there are now. */
+export const places = (meeting: Meeting): number =>
+  Number(meeting.stage.camera !== null) + Number(meeting.stage.screen !== null);
+
+/** `view` leaves one of two out; what is alone is always shown. */
+export function stage(meeting: Meeting, pictures: Pictures, view: View = 'both'): TemplateResult {
+  const two = places(meeting) === 2;
+  const camera = two && view === 'slides' ? null : meeting.stage.camera;
+  const screen = two && view === 'speaker' ? null : meeting.stage.screen;
   return html`<section class="stage" aria-label=${t('stage')} data-places=${camera !== null && screen !== null ? 2 : 1}>
     ${tile('screen', screen, pictures)} ${tile('camera', camera, pictures)}
   </section>`;
