@@ -15,14 +15,11 @@ PARTS = ("twcc", "bwe", "allocation", "rtcp", "egress")
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
 def test_the_portable_path_sends_the_same_datagrams(tmp_path):
     binary = tmp_path / "portable"
-    sources = [f"native/c/plane/kb_{part}.c" for part in PARTS]
+    sources = ["tests/native/c/run_downlink.c", *(f"native/c/plane/kb_{part}.c" for part in PARTS)]
     flags = ["-std=gnu11", "-Og", "-Wall", "-Wextra", "-Wconversion", "-Werror"]
-    includes = ["-Inative/c", "-Inative/c/plane"]
+    includes = ["-DKB_EGRESS_PORTABLE", "-Inative/c", "-Inative/c/plane"]
     subprocess.run(
-        ["gcc", "-DKB_EGRESS_PORTABLE", *flags, *includes, "tests/native/c/run_downlink.c"]
-        + [*sources, "-lm", "-o", str(binary)],
-        cwd=ROOT,
-        check=True,
+        ["gcc", *flags, *includes, *sources, "-lm", "-o", str(binary)], cwd=ROOT, check=True
     )
     printed = subprocess.run([binary], capture_output=True, text=True, timeout=60, check=True)
     assert "egress: ok" in printed.stdout
