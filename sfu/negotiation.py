@@ -6,7 +6,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from kabina.sfu.errors import SdpUnsupportedError
-from kabina.sfu.offer import AnsweredCodec, AnswerSection, Codec, Direction, Section, Setup
+from kabina.sfu.offer import (
+    TRANSPORT_CC,
+    AnsweredCodec,
+    AnswerSection,
+    Codec,
+    Direction,
+    Section,
+    Setup,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -24,10 +32,9 @@ OPUS_PARAMETERS: Final[Mapping[str, int | str | None]] = {
 # In the order in which a publisher's codec is taken when several are offered first: the offer's.
 FORWARDED_VIDEO: Final = frozenset({"VP8", "H264", "VP9", "AV1"})
 
-# What the plane answers; everything else that is offered is not agreed on. Not transport-cc yet:
-# a sender that is promised it and gets none stays at its start rate, 300 kbit/s in Chromium.
-_VIDEO_FEEDBACK: Final = frozenset({"nack", "nack pli", "ccm fir", "goog-remb"})
-_AUDIO_FEEDBACK: Final[frozenset[str]] = frozenset()
+# What the plane answers; everything else that is offered is not agreed on.
+_VIDEO_FEEDBACK: Final = frozenset({"nack", "nack pli", "ccm fir", "goog-remb", "transport-cc"})
+_AUDIO_FEEDBACK: Final = frozenset({"transport-cc"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +83,39 @@ def answer_sections(
         )
     if all(section.direction is Direction.INACTIVE for section in sections):
         raise SdpUnsupportedError("no section has a direction this session may use")
-    return tuple(sections)
+    has_pictures = any(
+        section.section.kind == "video" and section.direction is not Direction.INACTIVE
+        for section in sections
+    )
+    return tuple(
+        section if has_pictures and _is_estimated(section) else _without_transport_cc(section)
+        for section in sections
+    )
+
+
+def _is_estimated(answered: AnswerSection) -> bool:
+    """Whether the section's packets count in transport-wide feedback.
+
+    Not a microphone's: where they do, libwebrtc takes from the voice what the camera lacks.
+    Without pictures there is nothing to decide by it, and a listener is spared the feedback.
+    """
+    return "transport-cc" in answered.feedback and (
+        answered.section.kind == "video" or answered.direction is Direction.SENDONLY
+    )
+
+
+def _without_transport_cc(answered: AnswerSection) -> AnswerSection:
+    # The extension alone is enough for Chromium to send feedback.
+    extensions = {
+        uri: number for uri, number in answered.section.extensions.items() if uri != TRANSPORT_CC
+    }
+    codecs = tuple(
+        replace(one, codec=replace(one.codec, feedback=one.codec.feedback - {"transport-cc"}))
+        for one in answered.codecs
+    )
+    return replace(
+        answered, section=replace(answered.section, extensions=extensions), codecs=codecs
+    )
 
 
 def _codecs(section: Section, *, sends: bool) -> tuple[AnsweredCodec, ...]:

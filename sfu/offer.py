@@ -11,12 +11,14 @@ from kabina.native.plane_types import Extension
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+TRANSPORT_CC: Final = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 # Extensions the plane reads, writes or copies; every other offered one is left out of the answer.
 EXTENSIONS: Final[dict[str, Extension]] = {
     "urn:ietf:params:rtp-hdrext:sdes:mid": Extension.MID,
     "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id": Extension.RID,
     "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id": Extension.REPAIRED_RID,
     "urn:ietf:params:rtp-hdrext:ssrc-audio-level": Extension.AUDIO_LEVEL,
+    TRANSPORT_CC: Extension.TRANSPORT_CC,
     "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time": Extension.ABS_SEND_TIME,
     "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time": Extension.ABS_CAPTURE_TIME,
     "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay": Extension.PLAYOUT_DELAY,

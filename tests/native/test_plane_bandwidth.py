@@ -87,3 +87,47 @@ def test_a_narrow_path_gets_a_lower_layer_and_a_wide_one_the_highest_again(plane
     assert plane.slot_readings(slot).estimate_bps <= 300_000
     film(10, 5_000_000)
     assert layers[-1] == 2
+
+
+def transport_feedback(first: int, arrivals_ms: list[float], *, number: int) -> bytes:
+    """Everything from `first` on arrived, at these times (draft-holmer-rmcat-transport-wide-cc §3.1)."""
+    base = int(arrivals_ms[0] // 64)
+    ticks = [round(at * 4) for at in arrivals_ms]
+    deltas = [now - before for before, now in zip([base * 256, *ticks], ticks, strict=False)]
+    chunks = struct.pack("!H", 2 << 13 | len(deltas))
+    body = struct.pack("!HHI", first & 0xFFFF, len(deltas), base << 8 | number & 0xFF) + chunks
+    body += b"".join(struct.pack("!h", delta) for delta in deltas)
+    body += bytes(-len(body) % 4)
+    return struct.pack("!BBHII", 0x8F, 205, 2 + len(body) // 4, 1, 0) + body
+
+
+def test_a_path_is_probed_with_packets_that_were_sent_already(plane, clock, connect):
+    publisher, listener = connect("publisher"), connect("listener")
+    cameras = [Camera(publisher, 0x10 + i, rid=rid.encode()) for i, rid in enumerate(RIDS)]
+    slot = listener.add_video_slot(extensions=TRANSPORT_CC)
+    plane.set_slot_source(slot, publisher.add_video_track(rids=RIDS))
+    waiting, told, now_ms = {0, 1, 2}, 0, 1000.0
+    unsaid: list[tuple[int, float]] = []
+    for step in range(300):
+        for layer, camera in enumerate(cameras):
+            packets, size = (1, 2, 5)[layer], (600, 1100, 1100)[layer]
+            camera.frame(key=layer in waiting, packets=packets, size=size)
+        waiting.clear()
+        for _ in range(3):
+            clock.turn(after_ms=11)
+            now_ms += 11
+            heard = listener.read().rtp
+            unsaid += [(struct.unpack("!H", packet.extensions[6])[0], now_ms) for packet in heard]
+        for ssrc in read_feedback(publisher.read().rtcp).plis:
+            waiting.add(ssrc - 0x10)
+        if step % 3 == 2 and unsaid:
+            first = unsaid[0][0]
+            assert [number - first & 0xFFFF for number, _ in unsaid] == [*range(len(unsaid))]
+            arrivals_ms = [at_ms for _, at_ms in unsaid]
+            listener.send_rtcp(transport_feedback(first, arrivals_ms, number=told))
+            told += 1
+            unsaid.clear()
+    counters = plane.counters()
+    assert counters["rtcp_malformed"] == 0
+    assert counters["probes_sent"] > 5
+    assert plane.slot_readings(slot).layer == 2

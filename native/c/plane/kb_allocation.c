@@ -4,7 +4,8 @@
 
 /* 20 %: measured bitrates swing by that much, and a layer that must be left again costs a key frame each way. */
 #define HEADROOM(bps) ((bps) + (bps) / 5)
-#define HOLD_NS 2500000000
+#define BIN_NS 500000000
+#define HOLD_NS (KB_ALLOCATION_BINS * (int64_t)BIN_NS)
 /* The last picture stays until it is clearly too much: its lowest layer is mostly what keeps the estimate alive. */
 #define CLEARLY(bps) ((bps) - (bps) / 6)
 
@@ -85,6 +86,23 @@ static bool falls(const kb_allocation_slot *slot, int keep)
     return !slot->paused && keep < slot->current && keep < slot->limit && slot->layer_bps[slot->current];
 }
 
+/* The lowest estimate since the beginning of the oldest half second: an estimate that swings is worth its lower end. */
+static uint64_t sustained(kb_allocation *state, uint64_t estimate_bps, int64_t now_ns)
+{
+    int64_t bin = now_ns / BIN_NS + 1;
+    int64_t from = state->bin ? state->bin + 1 : bin - KB_ALLOCATION_BINS + 1;
+    if (from < bin - KB_ALLOCATION_BINS + 1)
+        from = bin - KB_ALLOCATION_BINS + 1;
+    for (; from <= bin; from++)
+        state->least_bps[from % KB_ALLOCATION_BINS] = estimate_bps;
+    state->bin = bin;
+    uint64_t *newest = &state->least_bps[bin % KB_ALLOCATION_BINS], least = estimate_bps;
+    *newest = *newest < estimate_bps ? *newest : estimate_bps;
+    for (int i = 0; i < KB_ALLOCATION_BINS; i++)
+        least = state->least_bps[i] < least ? state->least_bps[i] : least;
+    return least;
+}
+
 bool kb_allocate(kb_allocation *state, uint64_t estimate_bps, uint64_t audio_bps, kb_allocation_slot *slots,
                  size_t count, bool probed, int64_t now_ns)
 {
@@ -102,7 +120,10 @@ bool kb_allocate(kb_allocation *state, uint64_t estimate_bps, uint64_t audio_bps
             keep[first] = (int8_t)lowest;
         }
     }
-    divide(slots, count, (budget){.free = video_bps, .generous = true});
+    uint64_t steady_bps = sustained(state, estimate_bps, now_ns);
+    uint64_t trusted_bps = probed ? estimate_bps : steady_bps;
+    uint64_t spare_bps = trusted_bps > audio_bps ? trusted_bps - audio_bps : 0;
+    divide(slots, count, (budget){.free = spare_bps, .generous = true});
     bool fell = false, higher = false;
     for (size_t i = 0; i < count; i++) {
         fell = fell || falls(&slots[i], keep[i]);
@@ -112,11 +133,7 @@ bool kb_allocate(kb_allocation *state, uint64_t estimate_bps, uint64_t audio_bps
         state->fell_ns = now_ns;
     else if (state->fell_ns && now_ns - state->fell_ns >= HOLD_NS)
         state->fell_ns = 0;
-    if (fell || !higher)
-        state->affordable_ns = 0;
-    else if (state->affordable_ns == 0)
-        state->affordable_ns = now_ns;
-    bool up = higher && !fell && (probed || now_ns - state->affordable_ns >= HOLD_NS);
+    bool up = higher && !fell;
     /* Head-room is for going up: what runs stays as long as it fits without. A black tile does not wait for head-room,
      * unless its picture was just taken away. */
     uint64_t total = 0;
@@ -135,8 +152,6 @@ bool kb_allocate(kb_allocation *state, uint64_t estimate_bps, uint64_t audio_bps
             slots[i].target = keep[i];
         differs = differs || slots[i].target != slots[i].current;
     }
-    if (up)
-        state->affordable_ns = 0;
     return differs;
 }
 

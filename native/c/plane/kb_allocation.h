@@ -15,9 +15,12 @@
 #define KB_ALLOCATION_LAYERS 4
 #define KB_ALLOCATION_SLOTS 64
 
+#define KB_ALLOCATION_BINS 5
+
 typedef struct kb_allocation {
-    int64_t affordable_ns; /* since when something higher was affordable without a break, 0 = not */
-    int64_t fell_ns;       /* the last time something was taken away, 0 = never */
+    int64_t fell_ns; /* the last time something was taken away, 0 = never */
+    int64_t bin;     /* number of the newest, 0 = none yet */
+    uint64_t least_bps[KB_ALLOCATION_BINS]; /* the lowest estimate of each half second */
 } kb_allocation;
 
 typedef struct kb_allocation_slot {
@@ -30,9 +33,10 @@ typedef struct kb_allocation_slot {
     int8_t target;  /* out; −1 = nothing */
 } kb_allocation_slot;
 
-/* Sets every `target`. Audio is taken off first. Down at once; up when it fits with 20 % to spare for 2.5 s without a
- * break, or at once after a `probed` success; the first layer of a slot that had none starts at once when it fits.
- * Lowest layers of all before higher ones of any. Returns whether a target differs from its `current`. */
+/* Sets every `target`. Audio is taken off first. Down at once; up when the estimate had 20 % to spare for it during all
+ * of the last 2.5 s (so at once when a tile grew on a path that is known), or now after a `probed` success; the first
+ * layer of a slot that had none starts as soon as it fits. Lowest layers of all before higher ones of any. Returns
+ * whether a target differs from its `current`. */
 bool kb_allocate(kb_allocation *state, uint64_t estimate_bps, uint64_t audio_bps, kb_allocation_slot *slots,
                  size_t count, bool probed, int64_t now_ns);
 /* What all would take if the path were free, head-room included; 0 when every slot has what it is shown. */

@@ -62,7 +62,8 @@
     X(plis_sent)                                                                                                   \
     X(rembs_sent)                                                                                                  \
     X(twcc_sent)                                                                                                   \
-    X(paddings_sent) /* probes of a path */                                                                        \
+    X(probes_sent) /* packets repeated to see what a path carries */                                               \
+    X(paddings_sent) /* the same, with nothing to repeat */                                                                        \
     X(key_frames)                                                                                                  \
     X(protect_failed)                                                                                              \
     X(mix_pushed)                                                                                                  \

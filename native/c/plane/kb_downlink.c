@@ -1,12 +1,10 @@
-/* The path to a subscriber: what it tells of it, probes of what it might carry, and the layers that follow. */
+/* The path to a subscriber: what it tells of it, what it might carry, and the layers that follow. */
 #define _GNU_SOURCE
 #include "kb_state.h"
 
 #define ALLOCATE_EVERY_NS 100000000
 #define ADVANCE_EVERY_NS 10000000
-/* One padding packet: RFC 3550 §5.1 counts it in one byte. */
-#define PADDING_BYTES 255u
-#define PADDINGS_PER_TURN 64
+#define PROBES_PER_TURN 64
 /* Opus at 64 kbit/s with headers, for each slot of sound. */
 #define AUDIO_BPS 90000u
 
@@ -74,9 +72,11 @@ static void fill(const kb_slot *slot, kb_allocation_slot *out)
     }
 }
 
-static void allocate(kb_plane *plane, kb_peer *peer, int64_t now_ns)
+void kb_downlink_allocate(kb_plane *plane, kb_peer *peer, int64_t now_ns)
 {
     kb_downlink *down = peer->down;
+    if (!down || !down->heard)
+        return;
     kb_allocation_slot wanted[KB_ALLOCATION_SLOTS];
     kb_slot *slots[KB_ALLOCATION_SLOTS];
     size_t count = 0;
@@ -102,16 +102,16 @@ static void allocate(kb_plane *plane, kb_peer *peer, int64_t now_ns)
     }
 }
 
-static void pad(kb_plane *plane, kb_peer *peer, int64_t now_ns)
+static void probe(kb_plane *plane, kb_peer *peer, int64_t now_ns)
 {
     kb_slot *slot = peer->slots;
     while (slot && !(slot->video && slot->setup.rtx_ssrc && slot->mask & 1u << KB_EXT_TRANSPORT_CC && slot->packets))
         slot = slot->next_of_peer;
     if (!slot || !peer->transmit || !kb_peer_egress(peer))
         return;
-    for (int i = 0; i < PADDINGS_PER_TURN; i++) {
+    for (int i = 0; i < PROBES_PER_TURN; i++) {
         size_t bytes = kb_bwe_padding(&peer->down->bwe, now_ns);
-        if (bytes == 0 || kb_slot_pad(plane, slot, bytes < PADDING_BYTES ? bytes : PADDING_BYTES, now_ns) == 0)
+        if (bytes == 0 || kb_slot_probe(plane, slot, bytes, now_ns) == 0)
             return;
     }
 }
@@ -123,9 +123,9 @@ static void run_peer(kb_plane *plane, kb_peer *peer, int64_t now_ns)
     if (!down->heard)
         return;
     kb_bwe_advance(&down->bwe, now_ns);
-    pad(plane, peer, now_ns);
+    probe(plane, peer, now_ns);
     if (now_ns - down->allocated_ns >= ALLOCATE_EVERY_NS || kb_bwe_bps(&down->bwe) < down->bps)
-        allocate(plane, peer, now_ns);
+        kb_downlink_allocate(plane, peer, now_ns);
 }
 
 void kb_downlinks_run(kb_plane *plane, int64_t now_ns)

@@ -80,6 +80,8 @@ void kb_slot_set_source(kb_plane *plane, kb_slot *slot, kb_track *track, int64_t
         /* The old source is heard until the new one speaks: a switch to silence would be a gap. */
         wait_for(slot, track);
     }
+    if (slot->video)
+        kb_downlink_allocate(plane, &plane->peers[slot->peer], now_ns);
     kb_slot_ask(plane, slot, now_ns);
 }
 

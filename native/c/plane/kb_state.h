@@ -343,8 +343,8 @@ size_t kb_slot_send(kb_plane *plane, kb_slot *slot, const kb_media *media, const
 /* Sends again what the listener misses, within its budget. */
 void kb_slot_resend(kb_plane *plane, kb_slot *slot, uint16_t sequence, int64_t now_ns);
 
-/* A packet of `bytes` ≤ 255 of padding on the slot's RTX stream: 0 when it could not be sent. */
-size_t kb_slot_pad(kb_plane *plane, kb_slot *slot, size_t bytes, int64_t now_ns);
+/* About `bytes` of what tells nothing new, on the slot's RTX stream; what it weighed, 0 = it could not be sent. */
+size_t kb_slot_probe(kb_plane *plane, kb_slot *slot, size_t bytes, int64_t now_ns);
 
 /* kb_downlink.c */
 /* A datagram went to the peer; `sequence` is its transport-wide number, NULL = it has none. */
@@ -352,7 +352,9 @@ void kb_downlink_sent(kb_peer *peer, const uint16_t *sequence, size_t bytes, int
 /* False when the feedback is malformed. */
 bool kb_downlink_feedback(kb_plane *plane, kb_peer *peer, const kb_rtcp_packet *packet, int64_t now_ns);
 void kb_downlink_remb(kb_peer *peer, uint64_t bps, int64_t now_ns);
-/* Estimates, padding, layers; does nothing when it was called less than 10 ms ago. */
+/* Divides the estimate among the peer's video slots, now: what one of them is to show has changed. */
+void kb_downlink_allocate(kb_plane *plane, kb_peer *peer, int64_t now_ns);
+/* Estimates, probes, layers; does nothing when it was called less than 10 ms ago. */
 void kb_downlinks_run(kb_plane *plane, int64_t now_ns);
 
 /* kb_uplink.c */

@@ -96,6 +96,8 @@ void kb_slot_limit(kb_plane *plane, kb_slot *slot, const kb_limit_slot *limit, i
         slot->layer = -1; /* it begins again with a key frame */
         kb_reading_set(&slot->readings[KB_SLOT_LAYER], 0);
     }
+    /* Before anything is asked for: a key frame of the layer from before would delay that of the right one. */
+    kb_downlink_allocate(plane, &plane->peers[slot->peer], now_ns);
     kb_slot_ask(plane, slot, now_ns);
 }
 

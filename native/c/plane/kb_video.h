@@ -65,6 +65,7 @@ typedef struct kb_budget {
 /* 20 kB, touched as packets go. */
 typedef struct kb_video_slot {
     kb_budget budget;
+    uint16_t probed; /* counts what probes repeated */
     kb_sent sent[KB_SENT_PACKETS];
 } kb_video_slot;
 

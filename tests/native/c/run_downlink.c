@@ -183,6 +183,15 @@ static void allocation(void)
     ALLOCATE(5000000, 3, true); /* a probe said so: at once; the second only as high as it is shown */
     CHECK(s[0].current == 2 && s[1].current == 1 && s[2].current == -1);
     CHECK(kb_allocation_wanted(s, 3, 50000) == 0);
+    for (int i = 0; i < 25; i++) /* the path is known now */
+        ALLOCATE(5000000, 3, false);
+    s[0].paused = true;
+    ALLOCATE(5000000, 3, false);
+    CHECK(s[0].current == -1);
+    s[0].paused = false;
+    ALLOCATE(5000000, 3, false); /* seen again: the first layer at once, the rest with the next look */
+    ALLOCATE(5000000, 3, false);
+    CHECK(s[0].current == 2 && s[1].current == 1);
     ALLOCATE(900000, 3, false); /* down at once */
     CHECK(s[0].current == 1 && s[1].current == 0);
     ALLOCATE(210000, 3, false); /* one picture is left, the important one */

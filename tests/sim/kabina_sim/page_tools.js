@@ -73,7 +73,13 @@ window.kabinaTest = {
     pc.addTransceiver("video", { direction: "recvonly" });
     pc.addTransceiver("video", { direction: "recvonly" });
     if (speaks) {
-      pc.addTransceiver("audio", { direction: "sendonly" });
+      // A voice that never arrives loses the floor, and the floor its camera, after 5 s.
+      const context = new AudioContext({ sampleRate: 48000 });
+      const tone = new OscillatorNode(context, { frequency: 400 });
+      const voice = new MediaStreamAudioDestinationNode(context, { channelCount: 1 });
+      tone.connect(new GainNode(context, { gain: 0.25 })).connect(voice);
+      tone.start();
+      pc.addTransceiver(voice.stream.getAudioTracks()[0], { direction: "sendonly" });
       const canvas = document.createElement("canvas");
       [canvas.width, canvas.height] = [1280, 720];
       const paint = canvas.getContext("2d");
