@@ -345,6 +345,7 @@ cdef class BusProbe:
         packet.payload_bytes = <uint16_t>size
         packet.audio_level = audio_level
         packet.marker = 0
+        packet.delay_us = 0
         memcpy(packet.payload, data, size)
         kb_ring_publish(&self._bus.to_mix)
         return True

@@ -46,6 +46,7 @@ cdef extern from "kb_bus.h" nogil:
         uint16_t payload_bytes
         uint8_t audio_level
         uint8_t marker
+        uint32_t delay_us
         uint8_t *payload
     ctypedef struct kb_bus:
         kb_ring to_mix

@@ -387,7 +387,7 @@ cdef class BusProbe:
         self._bus = <kb_bus *>PyCapsule_GetPointer(capsule, KB_BUS_CAPSULE)
 
     def put(self, uint32_t track, bytes payload, *, uint32_t rtp_timestamp, int64_t at_ns,
-            uint8_t audio_level=0x7f, bint marker=False, bint wake=True):
+            uint8_t audio_level=0x7f, bint marker=False, bint wake=True, uint32_t delay_us=0):
         """Writes a packet as the mixer does; False when the ring is full."""
         cdef kb_bus_packet *packet = <kb_bus_packet *>kb_ring_claim(&self._bus.from_mix)
         if packet == NULL:
@@ -400,6 +400,7 @@ cdef class BusProbe:
         packet.payload_bytes = <uint16_t>len(payload)
         packet.audio_level = audio_level
         packet.marker = marker
+        packet.delay_us = delay_us
         memcpy(packet.payload, <const char *>payload, len(payload))
         kb_ring_publish(&self._bus.from_mix)
         if wake:
@@ -414,7 +415,7 @@ cdef class BusProbe:
     def take(self):
         """Everything the plane pushed, oldest first.
 
-        [(source, sequence, timestamp, ssrc, level, marker, at_ns, payload)]
+        [(source, sequence, timestamp, ssrc, level, marker, at_ns, delay_us, payload)]
         """
         cdef kb_bus_packet *packet
         taken = []
@@ -424,7 +425,7 @@ cdef class BusProbe:
                 return taken
             taken.append((
                 packet.number, packet.sequence, packet.rtp_timestamp, packet.ssrc,
-                packet.audio_level, bool(packet.marker), packet.at_ns,
+                packet.audio_level, bool(packet.marker), packet.at_ns, packet.delay_us,
                 (<char *>packet.payload)[:packet.payload_bytes],
             ))
             kb_ring_release(&self._bus.to_mix)

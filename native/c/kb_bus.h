@@ -26,7 +26,9 @@ typedef struct kb_bus_packet {
     uint16_t payload_bytes;
     uint8_t audio_level;    /* RFC 6464: −dBov 0…127 in the low bits, 0x80 = voice; 0x7f when unknown */
     uint8_t marker;
-    uint8_t reserved[6];
+    uint8_t reserved[2];
+    uint32_t delay_us; /* from capture on, as far as the server can tell; to_mix: to the quickest arrivals of the stream,
+                        * from_mix: to `at_ns` */
     uint8_t payload[KB_BUS_PAYLOAD_BYTES];
 } kb_bus_packet;
 

@@ -251,7 +251,7 @@ def test_packets_to_the_mixer_carry_everything_it_needs(plane, clock, connect):
     plane.feed_mix(track, 0)
     speaker.speak()
     clock.turn(after_ms=20)
-    assert probe.take() == [(42, 7, 99, 0xAB, 0x80 | 20, False, clock.now_ns - 20 * MS, said)]
+    assert probe.take() == [(42, 7, 99, 0xAB, 0x80 | 20, False, clock.now_ns - 20 * MS, 0, said)]
 
 
 def test_an_injected_packet_goes_to_every_slot_of_its_track(plane, clock, connect):

@@ -171,6 +171,7 @@ static void receive(kb_engine *engine)
                 .sequence = packet->sequence,
                 .bytes = packet->payload_bytes,
                 .level = packet->audio_level,
+                .delay_us = packet->delay_us,
             };
             kb_count(&engine->counters.source_packets, 1);
             if (kb_stream_receive(&source->stream, &header, packet->payload))
@@ -284,6 +285,7 @@ static int send(kb_engine *engine, const kb_row *row, int64_t now_ns)
     packet->audio_level = leader->level;
     packet->marker = 0;
     memset(packet->reserved, 0, sizeof packet->reserved);
+    packet->delay_us = kb_row_delay_us(leader);
     memcpy(packet->payload, leader->packet, (size_t)leader->packet_bytes);
     kb_ring_publish(&engine->bus->from_mix);
     kb_count(&engine->counters.row_packets, 1);

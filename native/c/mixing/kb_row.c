@@ -6,6 +6,11 @@
 #include <string.h>
 
 #define SAMPLES_PER_MS (KB_FRAME / KB_FRAME_MS)
+/* libopus at 48 kHz, VOIP: 2.5 ms of overlap and 4 ms of delay compensation (OPUS_GET_LOOKAHEAD says 312). */
+#define ENCODER_DELAY 312
+/* The delay that is told follows the sources' in about 3 s: receivers fit a line through 20 s of our reports. */
+#define DELAY_SHARE (1.0f / 128.0f)
+#define DELAY_JUMP_MS 80.0f
 #define VOICE_DB (-50.0f) /* above it a packet is marked as voice (RFC 6464 V bit) */
 
 kb_row *kb_row_new(const kb_opus_table *opus, const kb_opus_voice *voice, uint32_t track)
@@ -176,8 +181,42 @@ static void duck(kb_row *row, float *samples)
                       row->duck_gains[ms + 1]);
 }
 
+/* Whose lips a listener may see: the loudest on the floor, else the loudest interpreter. NULL: nobody speaks. */
+static const kb_source *seen(const kb_row *row)
+{
+    for (uint8_t is_interpreter = 0; is_interpreter < 2; is_interpreter++) {
+        const kb_source *loudest = NULL;
+        for (uint32_t i = 0; i < row->entry_count; i++) {
+            const kb_source *source = row->entries[i].source;
+            if (row->entries[i].is_interpreter == is_interpreter && row->entries[i].target > 0.0f &&
+                source->delay_ms > 0.0f && source->level_db > VOICE_DB &&
+                (!loudest || source->level_db > loudest->level_db))
+                loudest = source;
+        }
+        if (loudest)
+            return loudest;
+    }
+    return NULL;
+}
+
+static void follow_delay(kb_row *row)
+{
+    const kb_source *source = seen(row);
+    if (!source)
+        return;
+    const float apart = source->delay_ms - row->delay_ms;
+    row->delay_ms += row->delay_ms <= 0.0f || fabsf(apart) > DELAY_JUMP_MS ? apart : apart * DELAY_SHARE;
+}
+
+uint32_t kb_row_delay_us(const kb_row *row)
+{
+    const float fixed_ms = (float)(KB_LIMITER_DELAY + ENCODER_DELAY) / SAMPLES_PER_MS;
+    return (uint32_t)((row->delay_ms + fixed_ms) * 1000.0f);
+}
+
 void kb_row_render(kb_row *row)
 {
+    follow_delay(row);
     mix(row, row->floor, 0);
     duck(row, row->floor);
     mix(row, row->mix, 1);

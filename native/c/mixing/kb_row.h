@@ -41,6 +41,7 @@ typedef struct kb_row {
     uint8_t duck_moved;
     uint8_t level; /* RFC 6464 of the last packet */
     int32_t packet_bytes; /* of this tick; ≤ 0 nothing was encoded */
+    float delay_ms;       /* of what is mixed, from capture on; follows the sources slowly, so that clocks do */
     uint64_t signature;   /* of the planned sources, to compare rows quickly */
     struct kb_row *leader;      /* whose packets this row sends: itself, another row, NULL when unheard */
     struct kb_row *next_leader; /* while a tick assigns */
@@ -81,6 +82,8 @@ void kb_row_reset(kb_row *row, const kb_opus_table *opus);
 
 /* Second half for rows that encode, and for rows nobody hears. */
 void kb_row_render(kb_row *row);
+/* From capture, as far as the server can tell, to `packet`: path, jitter buffer, limiter, encoder. */
+uint32_t kb_row_delay_us(const kb_row *row);
 int32_t kb_row_encode(kb_row *row, const kb_opus_table *opus);
 void kb_row_skip(kb_row *row);
 void kb_row_follow(kb_row *row, const kb_row *leader);

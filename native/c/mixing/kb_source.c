@@ -69,7 +69,9 @@ static void publish_stream(kb_source *source, int64_t now_ns)
     PUBLISH(buffered_ms, (kb_jitter_buffered(&stream->jitter) + (int32_t)stream->ready) / 48);
     PUBLISH(is_playing, stream->jitter.state == KB_JITTER_PLAYING);
     /* As the next frame will find it, 20 ms from now. */
-    PUBLISH(delay_ms, (float)kb_stream_delay_ms(stream, now_ns + KB_FRAME * 62500LL / 3));
+    const float delay_ms = (float)kb_stream_delay_ms(stream, now_ns + KB_FRAME * 62500LL / 3);
+    source->delay_ms = delay_ms > 0.0f ? delay_ms + stream->path_ms : 0.0f;
+    PUBLISH(delay_ms, delay_ms);
 }
 
 void kb_source_render(kb_source *source, int64_t now_ns, uint64_t tick)

@@ -28,6 +28,7 @@ typedef struct kb_source {
     float energies[KB_LEVEL_FRAMES];
     unsigned energy_at;
     float level_db;
+    float delay_ms; /* what the next block begins with was captured so much before it is rendered; 0 while nothing plays */
     kb_clip clip;
     kb_stream stream;
     kb_source_readings readings;

@@ -82,6 +82,7 @@ int kb_stream_receive(kb_stream *stream, const kb_stream_packet *packet, const u
         break;
     }
     stream->wire_level = packet->level;
+    stream->path_ms = (float)packet->delay_us / 1000.0f;
     return 1;
 }
 

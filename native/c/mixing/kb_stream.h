@@ -28,6 +28,7 @@ typedef struct kb_stream {
     size_t decoder_bytes;
     uint8_t has_snapshot, is_stale, was_silent;
     uint8_t wire_level; /* RFC 6464 of the last packet, 0x7f when unknown */
+    float path_ms; /* from capture to the quickest arrivals, as the last packet said */
     int32_t concealed_run; /* samples extrapolated since the last real one */
     int32_t concealed_rest; /* not yet counted in units of 10 ms */
     uint32_t cut_rest;
@@ -50,6 +51,7 @@ typedef struct kb_stream_packet {
     uint16_t sequence;
     uint16_t bytes; /* ≤ KB_JITTER_PAYLOAD_BYTES */
     uint8_t level;
+    uint32_t delay_us; /* kb_bus_packet's */
 } kb_stream_packet;
 
 /* Returns 1 when the payload is Opus, whatever the buffer made of it; a malformed one costs a counter. */
@@ -58,7 +60,7 @@ int kb_stream_receive(kb_stream *stream, const kb_stream_packet *packet, const u
 /* Writes the frame due at `now_ns`. With is_wanted = 0 the buffer runs on, nothing is decoded, out is zeros. */
 void kb_stream_render(kb_stream *stream, int64_t now_ns, int is_wanted, float *out);
 
-/* Ms between the fastest arrival and being heard, network apart. */
+/* Ms between the fastest arrival and being heard, network apart; 0 unless playing. */
 double kb_stream_delay_ms(const kb_stream *stream, int64_t now_ns);
 
 #endif

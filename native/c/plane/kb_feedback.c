@@ -37,6 +37,7 @@ static void receive_block(kb_plane *plane, kb_peer *peer, const kb_rtcp_block *b
 
 static void receive_sender(kb_plane *plane, kb_peer *peer, const kb_rtcp_sender *sender, int64_t now_ns)
 {
+    kb_clock_report(plane, peer, sender->ntp, now_ns);
     for (uint8_t i = 0; i < peer->stream_count; i++) {
         kb_rx_stream *stream = &peer->streams[i];
         if (stream->ssrc != sender->ssrc)

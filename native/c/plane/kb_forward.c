@@ -1,5 +1,6 @@
 /* From one track to all who listen: the fan-out, and which slot hears which track. */
 #define _GNU_SOURCE
+#include "kb_bytes.h"
 #include "kb_state.h"
 
 /* Datagrams sent for injected packets before the socket is looked at again: ≈ 0.6 ms. */
@@ -271,8 +272,17 @@ static void inject(kb_plane *plane, const kb_bus_packet *packet, int64_t now_ns)
         KB_COUNT(plane, injected_unrouted);
         return;
     }
+    kb_layer *layer = &track->layers[0];
+    layer->anchored = true;
+    layer->anchor_timestamp = packet->rtp_timestamp;
+    /* When its sound was captured, as with a track that is forwarded: so lips and voice stand on one clock. */
+    layer->anchor_ns = packet->at_ns - (int64_t)packet->delay_us * 1000;
+    uint64_t captured = kb_ntp(plane, layer->anchor_ns);
+    uint8_t extensions[9] = {packet->audio_level};
+    kb_put32(extensions + 1, (uint32_t)(captured >> 32));
+    kb_put32(extensions + 5, (uint32_t)captured);
     kb_media media = {
-        .packet = &packet->audio_level,
+        .packet = extensions,
         .payload = packet->payload,
         .bytes = packet->payload_bytes,
         .rtp = {.timestamp = packet->rtp_timestamp,
@@ -286,10 +296,9 @@ static void inject(kb_plane *plane, const kb_bus_packet *packet, int64_t now_ns)
         media.extensions.mask = 1u << KB_EXT_LEVEL;
         media.extensions.bytes[KB_EXT_LEVEL] = 1;
     }
-    kb_layer *layer = &track->layers[0];
-    layer->anchored = true;
-    layer->anchor_timestamp = packet->rtp_timestamp;
-    layer->anchor_ns = packet->at_ns;
+    media.extensions.mask |= 1u << KB_EXT_CAPTURE_TIME;
+    media.extensions.at[KB_EXT_CAPTURE_TIME] = 1;
+    media.extensions.bytes[KB_EXT_CAPTURE_TIME] = 8;
     track->last_ns = now_ns;
     kb_reading_add(&track->readings[KB_TRACK_PACKETS], 1);
     kb_reading_add(&track->readings[KB_TRACK_BYTES], media.bytes);

@@ -117,6 +117,9 @@ static void push_to_mix(kb_plane *plane, kb_track *track, const kb_media *media,
     packet->payload_bytes = (uint16_t)media->bytes;
     packet->audio_level = level_of(media);
     packet->marker = media->marker;
+    const kb_layer *layer = &track->layers[0];
+    int64_t delay_ns = layer->anchor_ns - kb_clock_captured_ns(plane, track, layer);
+    packet->delay_us = delay_ns > 0 ? (uint32_t)(delay_ns / 1000) : 0;
     memcpy(packet->payload, media->payload, media->bytes);
     kb_ring_publish(&plane->bus->to_mix);
     KB_COUNT(plane, mix_pushed);

@@ -36,7 +36,7 @@ static void send_sender_report(kb_plane *plane, kb_slot *slot, int64_t now_ns)
     if (!layer || !layer->anchored || slot->remap.rebase || !peer->transmit || !kb_peer_egress(peer) ||
         now_ns - track->last_ns > SENDER_NS)
         return;
-    int64_t since_ns = now_ns - layer->anchor_ns;
+    int64_t since_ns = now_ns - kb_clock_captured_ns(plane, track, layer);
     uint32_t since_ticks = (uint32_t)(since_ns / 1000 * track->setup.clock_rate / 1000000);
     kb_rtcp_sender sender = {
         .ssrc = slot->setup.ssrc,

@@ -53,10 +53,15 @@ static bool budget_allows(kb_budget *budget, size_t bytes, int64_t now_ns)
     return resent <= media;
 }
 
+typedef struct extension_values {
+    uint8_t send_time[3], transport_cc[2], capture_time[8], dependency[KB_DEPENDENCY_BYTES];
+} extension_values;
+
 /* Extensions of the packet by the slot's ids; what changes per listener is made here, the rest is the publisher's. */
-static void fill_extensions(const kb_slot *slot, const kb_peer *peer, const kb_media *media, const kb_sent *numbers,
-                            kb_rtp_out *header, uint8_t scratch[KB_DEPENDENCY_BYTES + 8], int64_t now_ns)
+static void fill_extensions(kb_plane *plane, const kb_slot *slot, const kb_media *media, const kb_sent *numbers,
+                            kb_rtp_out *header, extension_values *own, int64_t now_ns)
 {
+    const kb_peer *peer = &plane->peers[slot->peer];
     static const uint16_t passed = 1u << KB_EXT_LEVEL | 1u << KB_EXT_CAPTURE_TIME | 1u << KB_EXT_PLAYOUT_DELAY |
                                    1u << KB_EXT_ORIENTATION | 1u << KB_EXT_DEPENDENCY;
     header->ids = slot->setup.ids;
@@ -67,10 +72,16 @@ static void fill_extensions(const kb_slot *slot, const kb_peer *peer, const kb_m
         header->bytes[kind] = media->extensions.bytes[kind];
     }
     if (header->mask & 1u << KB_EXT_DEPENDENCY) {
-        uint8_t *copy = scratch + 8;
-        memcpy(copy, header->values[KB_EXT_DEPENDENCY], header->bytes[KB_EXT_DEPENDENCY]);
-        kb_put16(copy + 1, numbers->frame_number);
-        header->values[KB_EXT_DEPENDENCY] = copy;
+        memcpy(own->dependency, header->values[KB_EXT_DEPENDENCY], header->bytes[KB_EXT_DEPENDENCY]);
+        kb_put16(own->dependency + 1, numbers->frame_number);
+        header->values[KB_EXT_DEPENDENCY] = own->dependency;
+    }
+    if (header->mask & 1u << KB_EXT_CAPTURE_TIME) {
+        const kb_track *track = kb_track_at(plane, numbers->track);
+        if (track && kb_clock_translate(plane, track, header->values[KB_EXT_CAPTURE_TIME], own->capture_time)) {
+            header->values[KB_EXT_CAPTURE_TIME] = own->capture_time;
+            header->bytes[KB_EXT_CAPTURE_TIME] = 8; /* in our clock: no offset to tell */
+        }
     }
     if (slot->mask & 1u << KB_EXT_MID) {
         header->mask |= 1u << KB_EXT_MID;
@@ -78,15 +89,15 @@ static void fill_extensions(const kb_slot *slot, const kb_peer *peer, const kb_m
         header->bytes[KB_EXT_MID] = slot->setup.mid_bytes;
     }
     if (slot->mask & 1u << KB_EXT_SEND_TIME) {
-        put_send_time(scratch, now_ns);
+        put_send_time(own->send_time, now_ns);
         header->mask |= 1u << KB_EXT_SEND_TIME;
-        header->values[KB_EXT_SEND_TIME] = scratch;
+        header->values[KB_EXT_SEND_TIME] = own->send_time;
         header->bytes[KB_EXT_SEND_TIME] = 3;
     }
     if (slot->mask & 1u << KB_EXT_TRANSPORT_CC) {
-        kb_put16(scratch + 4, peer->transport_sequence);
+        kb_put16(own->transport_cc, peer->transport_sequence);
         header->mask |= 1u << KB_EXT_TRANSPORT_CC;
-        header->values[KB_EXT_TRANSPORT_CC] = scratch + 4;
+        header->values[KB_EXT_TRANSPORT_CC] = own->transport_cc;
         header->bytes[KB_EXT_TRANSPORT_CC] = 2;
     }
 }
@@ -121,7 +132,7 @@ size_t kb_slot_send(kb_plane *plane, kb_slot *slot, const kb_media *media, const
 {
     kb_peer *peer = &plane->peers[slot->peer];
     const kb_payload_type *type = &slot->types[media->codec];
-    uint8_t scratch[KB_DEPENDENCY_BYTES + 8];
+    extension_values own;
     kb_rtp_out header = {
         .ssrc = again ? slot->setup.rtx_ssrc : slot->setup.ssrc,
         .timestamp = numbers->timestamp,
@@ -129,7 +140,7 @@ size_t kb_slot_send(kb_plane *plane, kb_slot *slot, const kb_media *media, const
         .payload_type = again ? type->rtx : type->number,
         .marker = numbers->marker,
     };
-    fill_extensions(slot, peer, media, numbers, &header, scratch, now_ns);
+    fill_extensions(plane, slot, media, numbers, &header, &own, now_ns);
     uint8_t *packet = kb_egress_claim(plane->egress);
     size_t at = kb_rtp_write(packet, &header);
     /* RFC 4588 §4: the original sequence number, then the original payload. */
@@ -215,14 +226,14 @@ static size_t pad(kb_plane *plane, kb_slot *slot, size_t bytes, int64_t now_ns)
         return 0;
     static const kb_media nothing;
     const kb_sent numbers = {.timestamp = slot->remap.last_timestamp};
-    uint8_t scratch[KB_DEPENDENCY_BYTES + 8];
+    extension_values own;
     kb_rtp_out header = {
         .ssrc = slot->setup.rtx_ssrc,
         .timestamp = numbers.timestamp,
         .sequence = slot->rtx_sequence,
         .payload_type = type,
     };
-    fill_extensions(slot, peer, &nothing, &numbers, &header, scratch, now_ns);
+    fill_extensions(plane, slot, &nothing, &numbers, &header, &own, now_ns);
     uint8_t *packet = kb_egress_claim(plane->egress);
     size_t at = kb_rtp_write(packet, &header);
     packet[0] |= 0x20;

@@ -79,6 +79,8 @@ typedef struct kb_peer {
     kb_slot *slots;
     uint16_t nominations;
     uint16_t transport_sequence; /* of the next packet that carries one */
+    bool clock_known;
+    int64_t clock_offset;        /* 32.32 s: the server's NTP time − the peer's, as its quickest reports say */
     int64_t rtt_ns;              /* as the peer last reported, 0 = unknown */
     kb_extension_ids ids;
     kb_downlink *down; /* NULL without video slots */
@@ -334,6 +336,14 @@ void kb_receive_rtcp(kb_plane *plane, kb_peer *peer, int tuple, uint8_t *data, s
 void kb_reports_send(kb_plane *plane, int64_t now_ns);
 /* Protects and commits a compound that stands in a claimed buffer; false when that fails. */
 bool kb_rtcp_send(kb_plane *plane, kb_peer *peer, uint8_t *packet, size_t size);
+
+/* kb_clock.c */
+/* A sender report with this NTP time came from the peer. */
+void kb_clock_report(const kb_plane *plane, kb_peer *peer, uint64_t ntp, int64_t now_ns);
+/* When the layer's `anchor_timestamp` was captured: CLOCK_MONOTONIC of the server. */
+int64_t kb_clock_captured_ns(const kb_plane *plane, const kb_track *track, const kb_layer *layer);
+/* The 8 bytes of an abs-capture-time of this track in the server's clock; false while the publisher's is unknown. */
+bool kb_clock_translate(const kb_plane *plane, const kb_track *track, const uint8_t *in, uint8_t out[8]);
 
 /* kb_send.c */
 /* The slot's own packet of this media, protected and committed. `mapped` has the numbers, `again` is NULL except for a
