@@ -56,7 +56,18 @@ def load_extension() -> Extension:
     return made
 
 
-EXTENSIONS = [extension("plane"), extension("mixing"), load_extension()]
+def relay_extension() -> Extension:
+    """The benchmarks' and tests' impairment relay: C files of its own, no library."""
+    made = extension("plane")
+    made.name = "kabina.benchmarks._relay"
+    folder = Path("benchmarks/c/relay")
+    made.sources = ["benchmarks/_relay.pyx", *sorted(str(path) for path in folder.glob("*.c"))]
+    made.include_dirs = [str(folder)]
+    made.depends = sorted(str(path) for path in folder.glob("*.h"))
+    return made
+
+
+EXTENSIONS = [extension("plane"), extension("mixing"), load_extension(), relay_extension()]
 
 
 class BuildWithPages(build_py):

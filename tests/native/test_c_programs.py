@@ -64,3 +64,10 @@ def test_the_mixing_code_is_clean(kind, tmp_path):
 def test_feedback_allocation_and_every_way_to_send_are_clean(tmp_path):
     printed = run("run_downlink", "plane", "memory", tmp_path)
     assert printed.splitlines() == [f"{part}: ok" for part in ("twcc", "allocation", "egress")]
+
+
+@pytest.mark.parametrize("kind", list(SANITIZERS))
+def test_the_impairment_relay_is_clean(kind, tmp_path):
+    printed = run("run_relay", "../../benchmarks/c/relay", kind, tmp_path)
+    parts = ("fates", "order", "bottleneck", "heap", "thread")
+    assert printed.splitlines() == [f"{part}: ok" for part in parts]
