@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import aiohttp
     from playwright.async_api import Browser, Page
 
+    from kabina.benchmarks.relay import Relay
     from kabina_sim.server_process import ServerProcess
 
 CHROMIUM = (
@@ -61,8 +62,11 @@ class Stage:
         publisher = Publisher(self.http, f"{self.server.url}/whip/m/{channel}", token)
         self.publishers.append(await publisher.start(ToneTrack(tone_hz)))
 
-    async def open(self, url: str, *, tone_hz: float | None = None, **context: Any) -> Page:
-        """A page in a context of its own; `tone_hz` is what its microphone hears."""
+    async def open(
+        self, url: str, *, tone_hz: float | None = None, relay: Relay | None = None, **context: Any
+    ) -> Page:
+        """A page in a context of its own; `tone_hz` is what its microphone hears, `relay` the bad
+        network that its media goes through."""
         options = {"viewport": {"width": 1280, "height": 800}, **context}
         new = await self.browser.new_context(**options)
         page = await new.new_page()
@@ -70,5 +74,8 @@ class Stage:
         await page.add_init_script(TOOLS_JS)
         if tone_hz is not None:
             await page.add_init_script(f"window.kabinaTest.microphoneHears({tone_hz});")
+        if relay is not None:
+            host, port = relay.address
+            await page.add_init_script(f"window.kabinaTest.goThrough({host!r}, {port});")
         await page.goto(url)
         return page

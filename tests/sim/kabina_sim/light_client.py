@@ -20,8 +20,12 @@ from aiortc.rtcdtlstransport import (
     RTCDtlsTransport,
 )
 
+from kabina.benchmarks.load import through
+
 if TYPE_CHECKING:
     import aiohttp
+
+    from kabina.benchmarks.relay import Relay
 
 CHECK_INTERVAL_S = 2.5  # libwebrtc's pace
 
@@ -40,18 +44,20 @@ class LightListener(asyncio.DatagramProtocol):
         *,
         setup: str = "actpass",
         certificate: RTCCertificate | None = None,
+        relay: Relay | None = None,
     ) -> None:
         if LightListener.shared_certificate is None:
             LightListener.shared_certificate = RTCCertificate.generateCertificate()
         self._certificate = certificate or LightListener.shared_certificate
         self._setup = setup
-        self._http, self._url = http, url
+        self._http, self._url, self._relay = http, url, relay
         self._headers = {"Authorization": f"Bearer {token}"}
         self._dtls_queue: asyncio.Queue[bytes] = asyncio.Queue()
         self._checked = asyncio.Event()
         self.packets = 0
         self.arrivals_s: list[float] = []
         self.sequences: list[int] = []
+        self.checks_s: list[float] = []  # when a check was sent
         self.record = False
         self.location = ""
 
@@ -65,6 +71,8 @@ class LightListener(asyncio.DatagramProtocol):
         ) as response:
             answer = await response.text()
             assert response.status == 201, answer
+            if self._relay is not None:
+                answer = through(answer, self._relay.address)
             self.location = response.headers["Location"]
         loop = asyncio.get_running_loop()
         self._server = self._read(answer)
@@ -139,6 +147,7 @@ class LightListener(asyncio.DatagramProtocol):
             request.attributes["USE-CANDIDATE"] = None
             request.add_message_integrity(self._remote_password)
             request.add_fingerprint()
+            self.checks_s.append(time.monotonic())
             self._transport.sendto(bytes(request), self._server)
             await asyncio.sleep(CHECK_INTERVAL_S if self._checked.is_set() else 0.1)
 

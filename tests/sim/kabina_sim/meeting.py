@@ -11,6 +11,7 @@ from kabina_sim.stock_clients import HttpPeer, Listener, Publisher, ToneTrack
 if TYPE_CHECKING:
     import aiohttp
 
+    from kabina.benchmarks.relay import Relay
     from kabina_sim.server_process import ServerProcess
 
 
@@ -25,24 +26,28 @@ class Meeting:
     def url(self, path: str) -> str:
         return f"{self.server.url}{path}"
 
-    async def publish(self, channel: str, frequency_hz: float, token: str = "") -> Publisher:
+    async def publish(
+        self, channel: str, frequency_hz: float, token: str = "", relay: Relay | None = None
+    ) -> Publisher:
         token = token or (
             self.server.token("m", "speaker")
             if channel == "floor"
             else self.server.token("m", "interpreter", channel)
         )
-        publisher = Publisher(self.http, self.url(f"/whip/m/{channel}"), token)
+        publisher = Publisher(self.http, self.url(f"/whip/m/{channel}"), token, relay=relay)
         self.peers.append(publisher)
         return await publisher.start(ToneTrack(frequency_hz))
 
-    async def listen(self, channel: str, token: str = "") -> Listener:
+    async def listen(self, channel: str, token: str = "", relay: Relay | None = None) -> Listener:
         token = token or self.server.token("m", "attendee")
-        listener = Listener(self.http, self.url(f"/whep/m/{channel}"), token)
+        listener = Listener(self.http, self.url(f"/whep/m/{channel}"), token, relay=relay)
         self.peers.append(listener)
         return await listener.start()
 
-    async def listen_lightly(self, channel: str, token: str) -> LightListener:
-        listener = LightListener(self.http, self.url(f"/whep/m/{channel}"), token)
+    async def listen_lightly(
+        self, channel: str, token: str, relay: Relay | None = None
+    ) -> LightListener:
+        listener = LightListener(self.http, self.url(f"/whep/m/{channel}"), token, relay=relay)
         await listener.start()
         self.peers.append(listener)
         return listener

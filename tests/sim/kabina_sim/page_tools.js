@@ -12,6 +12,15 @@ window.kabinaTest = {
     };
   },
 
+  /** Moves the candidate of every answer, so that media goes through a relay there. */
+  goThrough(host, port) {
+    const original = RTCPeerConnection.prototype.setRemoteDescription;
+    RTCPeerConnection.prototype.setRemoteDescription = function (description) {
+      const moved = description.sdp.replace(/(a=candidate:\S+ \d+ udp \d+) \S+ \d+( typ host)/gi, `$1 ${host} ${port}$2`);
+      return original.call(this, { type: description.type, sdp: moved });
+    };
+  },
+
   /** An analyser on what the page receives. */
   ear(fftSize) {
     const receiver = window.kabina.pc.getReceivers().find((one) => one.track.kind === "audio");

@@ -15,6 +15,10 @@ import time
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kabina.benchmarks.relay import Relay
 
 START_TIMEOUT_S = 30.0
 
@@ -50,6 +54,23 @@ class ServerProcess:
     @property
     def port(self) -> int:
         return int(self.url.rsplit(":", 1)[1])
+
+    @property
+    def media_port(self) -> int:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not (found := re.search(r"media_port\D+(\d+)", self.log.read_text())):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        return int(found.group(1))
+
+    def relay(self, **options: Any) -> Relay:
+        """A bad network in front of the media port, to be entered; clients go through it if they
+        move their answer's candidate (`relay` of the clients here). Started with `--public-ip
+        127.0.0.2` the server sends every client to a relay that listens there on `media_port`.
+        """
+        from kabina.benchmarks.relay import Relay
+
+        return Relay(("127.0.0.1", self.media_port), **options)
 
     def kill(self) -> None:
         """SIGKILL: nobody is told anything."""

@@ -11,8 +11,12 @@ import av
 import numpy as np
 from aiortc import AudioStreamTrack, RTCPeerConnection, RTCSessionDescription
 
+from kabina.benchmarks.load import through
+
 if TYPE_CHECKING:
     import aiohttp
+
+    from kabina.benchmarks.relay import Relay
 
 RATE_HZ = 48_000
 FRAME_SAMPLES = 960
@@ -56,8 +60,11 @@ class RefusedError(Exception):
 class HttpPeer:
     """A WHIP or WHEP session of a stock RTCPeerConnection."""
 
-    def __init__(self, http: aiohttp.ClientSession, url: str, token: str) -> None:
+    def __init__(
+        self, http: aiohttp.ClientSession, url: str, token: str, *, relay: Relay | None = None
+    ) -> None:
         self.pc = RTCPeerConnection()
+        self._relay = relay
         self._http = http
         self._url = url
         self._headers = {"Authorization": f"Bearer {token}"}
@@ -83,6 +90,8 @@ class HttpPeer:
                 raise RefusedError(response.status, body)
             self.location = response.headers["Location"]
             self.answer = await response.text()
+        if self._relay is not None:
+            self.answer = through(self.answer, self._relay.address)
         await self.pc.setRemoteDescription(RTCSessionDescription(self.answer, "answer"))
         async with asyncio.timeout(15):
             await self.connected.wait()
