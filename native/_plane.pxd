@@ -11,9 +11,10 @@ cdef extern from "kb_egress.h" nogil:
     ctypedef struct kb_address:
         uint8_t *ip
         uint16_t port
+        uint16_t stream
     ctypedef struct kb_egress:
         pass
-    kb_egress *kb_egress_new(int fd)
+    kb_egress *kb_egress_new(int v4, int v6)
     void kb_egress_free(kb_egress *egress)
     uint8_t *kb_egress_claim(kb_egress *egress)
     void kb_egress_commit(kb_egress *egress, size_t size, const kb_address *to)
@@ -213,7 +214,10 @@ cdef extern from "kb_plane.h" nogil:
         KB_PEER_READINGS
         KB_TRACK_READINGS
         KB_SLOT_READINGS
-    kb_plane *kb_plane_new(int fd, kb_bus *bus, const kb_plane_config *config)
+    ctypedef struct kb_sockets:
+        int v4
+        int v6
+    kb_plane *kb_plane_new(const kb_sockets *sockets, kb_bus *bus, const kb_plane_config *config)
     void kb_plane_free(kb_plane *plane)
     int kb_plane_start(kb_plane *plane)
     void kb_plane_stop(kb_plane *plane)

@@ -5,7 +5,7 @@ def new_bus() -> object: ...
 class PlaneCore:
     def __init__(
         self,
-        fd: int,
+        sockets: tuple[int, int],
         bus: object,
         srtp: int,
         crypto: int,

@@ -39,11 +39,13 @@ cdef class PlaneCore:
     cdef object _memory     # (kind, handle) -> what the plane uses for its video, an address
     cdef object _unused     # [(command number, memory)], in order
 
-    def __cinit__(self, int fd, object bus, uintptr_t srtp, uintptr_t crypto, *,
+    def __cinit__(self, tuple sockets, object bus, uintptr_t srtp, uintptr_t crypto, *,
                   uint32_t max_peers, uint32_t max_tracks, uint32_t max_slots,
                   int64_t peer_stalled_ns, int64_t peer_lost_ns, int64_t track_stalled_ns,
                   uint64_t seed):
+        """`sockets` are the descriptors of kb_sockets, −1 = none."""
         cdef const char *missing = NULL
+        cdef kb_sockets opened
         self._contexts = {}
         self._retired = []
         self._memory = {}
@@ -59,8 +61,9 @@ cdef class PlaneCore:
         self._config.peer_lost_ns = peer_lost_ns
         self._config.track_stalled_ns = track_stalled_ns
         self._config.seed = seed
+        opened.v4, opened.v6 = sockets
         self._plane = kb_plane_new(
-            fd, <kb_bus *>PyCapsule_GetPointer(bus, KB_BUS_CAPSULE), &self._config
+            &opened, <kb_bus *>PyCapsule_GetPointer(bus, KB_BUS_CAPSULE), &self._config
         )
         if self._plane == NULL:
             raise MemoryError("the plane got no memory or no descriptors")
@@ -509,7 +512,7 @@ def bare_send_ns(list ports, size_t wire_bytes, int datagrams):
     for i in range(<int>count):
         numbers[i] = ports[i]
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-        egress = kb_egress_new(sender.fileno())
+        egress = kb_egress_new(sender.fileno(), -1)
         if egress == NULL:
             raise MemoryError
         memset(&to, 0, sizeof(to))

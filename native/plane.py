@@ -7,7 +7,6 @@ change; handles are numbers that are never 0 and not used again for a long time.
 from __future__ import annotations
 
 import secrets
-import socket
 import threading
 from collections import deque
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from kabina.native import _plane
 from kabina.native.libraries import load_crypto, load_srtp
+from kabina.native.plane_sockets import bind
 from kabina.native.plane_types import (
     ANY_LAYER,
     DtlsReceived,
@@ -74,11 +74,6 @@ __all__ = [
     "TrackStalled",
     "TrackStarted",
 ]
-
-# 4 MiB hold 80 ms of 50 kpps while the thread is not scheduled; the kernel gives what it allows.
-SOCKET_BUFFER_BYTES: Final = 4 << 20
-_SNDBUFFORCE: Final = 32  # Linux, asm-generic/socket.h; the socket module does not name them
-_RCVBUFFORCE: Final = 33
 
 # kb_event_kind in kb_plane.h, DTLS apart.
 _PEER_EVENTS: Final[dict[int, Callable[[int], PlaneEvent]]] = {
@@ -166,40 +161,32 @@ def _ids(extensions: Mapping[Extension, int]) -> bytes:
     return bytes(ids)
 
 
-def _bind(host: str, port: int) -> socket.socket:
-    """A bound, non-blocking UDP socket with large buffers. OSError if the address is taken."""
-    bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    try:
-        bound.setblocking(False)
-        for option, forced in ((socket.SO_RCVBUF, _RCVBUFFORCE), (socket.SO_SNDBUF, _SNDBUFFORCE)):
-            try:
-                bound.setsockopt(socket.SOL_SOCKET, forced, SOCKET_BUFFER_BYTES)
-            except PermissionError:  # without CAP_NET_ADMIN: as much as net.core.rmem_max allows
-                bound.setsockopt(socket.SOL_SOCKET, option, SOCKET_BUFFER_BYTES)
-        bound.bind((host, port))
-    except BaseException:
-        bound.close()
-        raise
-    return bound
-
-
 class Plane:
     """One UDP port for all peers. Any thread may call; calls do not wait for packets."""
 
     def __init__(
-        self, *, host: str, port: int, max_peers: int = 4096, silence: Silence | None = None
+        self,
+        *,
+        host: str = "",
+        host_v6: str = "",
+        port: int,
+        max_peers: int = 4096,
+        silence: Silence | None = None,
     ) -> None:
-        """Binds. OSError if the port is taken, LibraryError without libsrtp or libcrypto."""
+        """Binds an IPv4 address, an IPv6 address or both, to one port number; 0 is any free one.
+
+        OSError if the port is taken, LibraryError without libsrtp or libcrypto.
+        """
         _checked(max_peers, 1, 0xFFFF, "max_peers")
         silence = silence or Silence()
         max_slots = min(2 * max_peers, 0xFFFF)
         srtp, crypto = load_srtp(), load_crypto()
-        bound = _bind(host, port)
-        self.port: Final[int] = bound.getsockname()[1]
+        bound = bind(host, host_v6, port)
+        self.port: Final[int] = bound.port
         self.bus: Final[object] = _plane.new_bus()
         try:
             self._core = _plane.PlaneCore(
-                bound.fileno(),
+                bound.descriptors,
                 self.bus,
                 srtp.handle,
                 crypto.handle,

@@ -25,14 +25,22 @@
 
 _Static_assert(KB_EGRESS_BATCH < NONE, "datagrams are numbered by octets");
 
+/* What carries a datagram. */
+enum { OVER_V4, OVER_V6, OVER_STREAM };
+
 struct kb_egress {
-    int fd;
+    int fds[2]; /* OVER_V4, OVER_V6 */
+    kb_egress_stream *stream;
+    void *stream_owner;
     unsigned int count;
+    unsigned int carriers; /* 1 << OVER_…, of those in the batch */
     kb_egress_path path;
     kb_egress_totals totals;
     size_t bytes[KB_EGRESS_BATCH];
     kb_address to[KB_EGRESS_BATCH];
-    struct sockaddr_in addresses[KB_EGRESS_BATCH];
+    uint8_t over[KB_EGRESS_BATCH];
+    socklen_t address_bytes[KB_EGRESS_BATCH];
+    kb_socket_address addresses[KB_EGRESS_BATCH];
     /* Chains: each datagram's next to the same address, and the heads in order of first appearance. */
     uint8_t next[KB_EGRESS_BATCH], heads[KB_EGRESS_BATCH], tails[KB_EGRESS_BATCH];
     unsigned int head_count;
@@ -48,29 +56,36 @@ struct kb_egress {
     alignas(64) uint8_t buffers[KB_EGRESS_BATCH][KB_EGRESS_BUFFER_BYTES];
 };
 
-static kb_egress_path best_path(int fd)
+static kb_egress_path best_path(const kb_egress *egress)
 {
 #if HAVE_SENDMMSG
     /* 0 = off, as it is; what matters is whether the option is known. */
-    int segment = 0;
+    int segment = 0, fd = egress->fds[egress->fds[OVER_V4] >= 0 ? OVER_V4 : OVER_V6];
     return setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &segment, sizeof segment) == 0 ? KB_EGRESS_SEGMENTS
                                                                                   : KB_EGRESS_SENDMMSG;
 #else
-    (void)fd;
+    (void)egress;
     return KB_EGRESS_SENDTO;
 #endif
 }
 
-kb_egress *kb_egress_new(int fd)
+kb_egress *kb_egress_new(int v4, int v6)
 {
     kb_egress *egress = aligned_alloc(64, (sizeof *egress + 63u) & ~(size_t)63u);
     if (!egress)
         return NULL;
     memset(egress, 0, sizeof *egress);
     memset(egress->buckets, NONE, sizeof egress->buckets);
-    egress->fd = fd;
-    egress->path = best_path(fd);
+    egress->fds[OVER_V4] = v4;
+    egress->fds[OVER_V6] = v6;
+    egress->path = best_path(egress);
     return egress;
+}
+
+void kb_egress_streams(kb_egress *egress, kb_egress_stream *stream, void *owner)
+{
+    egress->stream = stream;
+    egress->stream_owner = owner;
 }
 
 void kb_egress_free(kb_egress *egress)
@@ -80,13 +95,14 @@ void kb_egress_free(kb_egress *egress)
 
 void kb_egress_retire(kb_egress *egress)
 {
-    egress->fd = -1;
+    egress->fds[OVER_V4] = egress->fds[OVER_V6] = -1;
+    egress->stream = NULL;
 }
 
 kb_egress_path kb_egress_use(kb_egress *egress, kb_egress_path path)
 {
     kb_egress_flush(egress);
-    kb_egress_path best = best_path(egress->fd);
+    kb_egress_path best = best_path(egress);
     egress->path = path < best ? path : best;
     return egress->path;
 }
@@ -109,7 +125,7 @@ static void chain(kb_egress *egress, unsigned int at)
     const kb_address *to = &egress->to[at];
     uint32_t word;
     memcpy(&word, to->ip + 12, sizeof word);
-    uint32_t bucket = ((word ^ (uint32_t)to->port * 0x9e3779b1u) * 0x85ebca6bu) >> 25;
+    uint32_t bucket = ((word ^ ((uint32_t)to->stream << 16 | to->port) * 0x9e3779b1u) * 0x85ebca6bu) >> 25;
     egress->next[at] = NONE;
     for (;; bucket = (bucket + 1) % BUCKETS) {
         uint8_t number = egress->buckets[bucket];
@@ -132,7 +148,13 @@ void kb_egress_commit(kb_egress *egress, size_t bytes, const kb_address *to)
     unsigned int at = egress->count++;
     egress->bytes[at] = bytes;
     egress->to[at] = *to;
-    kb_address_to(to, &egress->addresses[at]);
+    if (to->stream) {
+        egress->over[at] = OVER_STREAM;
+    } else {
+        egress->address_bytes[at] = kb_address_to(to, &egress->addresses[at]);
+        egress->over[at] = egress->addresses[at].any.sa_family == AF_INET ? OVER_V4 : OVER_V6;
+    }
+    egress->carriers |= 1u << egress->over[at];
     chain(egress, at);
 }
 
@@ -152,33 +174,57 @@ static bool is_full(void)
 
 static void flush_each(kb_egress *egress)
 {
+    bool full[2] = {false, false};
     for (unsigned int at = 0; at < egress->count; at++) {
-        const struct sockaddr *to = (const struct sockaddr *)&egress->addresses[at];
+        unsigned int over = egress->over[at];
+        if (over == OVER_STREAM)
+            continue;
+        if (full[over]) {
+            egress->totals.refused++;
+            continue;
+        }
         ssize_t sent;
         do
-            sent = sendto(egress->fd, egress->buffers[at], egress->bytes[at], MSG_DONTWAIT, to,
-                          sizeof egress->addresses[at]);
+            sent = sendto(egress->fds[over], egress->buffers[at], egress->bytes[at], MSG_DONTWAIT,
+                          &egress->addresses[at].any, egress->address_bytes[at]);
         while (sent < 0 && errno == EINTR);
         if (sent >= 0) {
             count_sent(egress, 1, egress->bytes[at]);
         } else if (is_full()) {
-            egress->totals.refused += egress->count - at;
-            return;
+            full[over] = true;
+            egress->totals.refused++;
         } else {
             egress->totals.failed++;
         }
     }
 }
 
+/* Each connection gets what is for it, its last datagram with the sign that it was the last. */
+static void flush_streams(kb_egress *egress)
+{
+    for (unsigned int head = 0; head < egress->head_count; head++) {
+        uint8_t at = egress->heads[head];
+        if (egress->over[at] != OVER_STREAM)
+            continue;
+        for (; at != NONE; at = egress->next[at]) {
+            if (egress->stream && egress->stream(egress->stream_owner, &egress->to[at], egress->buffers[at],
+                                                 egress->bytes[at], egress->next[at] != NONE))
+                count_sent(egress, 1, egress->bytes[at]);
+            else
+                egress->totals.refused++;
+        }
+    }
+}
+
 #if HAVE_SENDMMSG
-/* One message of the datagram and, with segments, of those after it in its chain that fit. Returns what comes next. */
+/* One message of the datagram and, with segments, those after it in its chain that fit. Returns what comes next. */
 static uint8_t gather(kb_egress *egress, struct mmsghdr *message, unsigned int vector, uint8_t at, bool segments)
 {
     size_t size = egress->bytes[at], total = 0;
     unsigned int count = 0;
     message->msg_hdr = (struct msghdr){
         .msg_name = &egress->addresses[at],
-        .msg_namelen = sizeof egress->addresses[at],
+        .msg_namelen = egress->address_bytes[at],
         .msg_iov = &egress->vectors[vector],
     };
     for (;;) {
@@ -205,28 +251,29 @@ static uint8_t gather(kb_egress *egress, struct mmsghdr *message, unsigned int v
     return at;
 }
 
-/* The same datagrams one by one, from message `from` on; vectors stay where they are. Returns the number of messages. */
+/* The same datagrams one by one, from message `from` on; vectors stay. Returns the number of messages. */
 static unsigned int split(kb_egress *egress, unsigned int from, unsigned int count)
 {
-    unsigned int vector = 0;
-    struct sockaddr_in names[KB_EGRESS_BATCH];
+    unsigned int vector = (unsigned int)(egress->messages[from].msg_hdr.msg_iov - egress->vectors);
+    struct {
+        void *name;
+        socklen_t bytes;
+    } names[KB_EGRESS_BATCH];
     unsigned int wanted = 0;
     for (unsigned int i = from; i < count; i++) {
         const struct msghdr *header = &egress->messages[i].msg_hdr;
-        if (i == from)
-            vector = (unsigned int)(header->msg_iov - egress->vectors);
-        for (size_t k = 0; k < header->msg_iovlen; k++)
-            memcpy(&names[wanted++], header->msg_name, sizeof names[0]);
+        for (size_t k = 0; k < header->msg_iovlen; k++, wanted++) {
+            names[wanted].name = header->msg_name;
+            names[wanted].bytes = header->msg_namelen;
+        }
     }
-    for (unsigned int i = 0; i < wanted; i++) {
-        egress->addresses[i] = names[i];
+    for (unsigned int i = 0; i < wanted; i++)
         egress->messages[i].msg_hdr = (struct msghdr){
-            .msg_name = &egress->addresses[i],
-            .msg_namelen = sizeof egress->addresses[i],
+            .msg_name = names[i].name,
+            .msg_namelen = names[i].bytes,
             .msg_iov = &egress->vectors[vector + i],
             .msg_iovlen = 1,
         };
-    }
     return wanted;
 }
 
@@ -238,18 +285,22 @@ static size_t bytes_of(const struct msghdr *header)
     return bytes;
 }
 
-static void flush_batch(kb_egress *egress)
+static void flush_batch(kb_egress *egress, unsigned int over)
 {
     unsigned int count = 0, vector = 0;
     bool segments = egress->path == KB_EGRESS_SEGMENTS;
-    for (unsigned int head = 0; head < egress->head_count; head++)
-        for (uint8_t at = egress->heads[head]; at != NONE; count++) {
+    for (unsigned int head = 0; head < egress->head_count; head++) {
+        uint8_t at = egress->heads[head];
+        if (egress->over[at] != over)
+            continue;
+        for (; at != NONE; count++) {
             at = gather(egress, &egress->messages[count], vector, at, segments);
             vector += (unsigned int)egress->messages[count].msg_hdr.msg_iovlen;
         }
+    }
     unsigned int at = 0;
     while (at < count) {
-        int sent = sendmmsg(egress->fd, egress->messages + at, count - at, MSG_DONTWAIT);
+        int sent = sendmmsg(egress->fds[over], egress->messages + at, count - at, MSG_DONTWAIT);
         if (sent > 0) {
             for (unsigned int end = at + (unsigned int)sent; at < end; at++) {
                 const struct msghdr *header = &egress->messages[at].msg_hdr;
@@ -279,12 +330,16 @@ void kb_egress_flush(kb_egress *egress)
 {
     if (egress->count == 0)
         return;
-#if HAVE_SENDMMSG
-    if (egress->path != KB_EGRESS_SENDTO)
-        flush_batch(egress);
-    else
-#endif
+    if (egress->path == KB_EGRESS_SENDTO)
         flush_each(egress);
+#if HAVE_SENDMMSG
+    for (unsigned int over = OVER_V4; over <= OVER_V6 && egress->path != KB_EGRESS_SENDTO; over++)
+        if (egress->carriers & 1u << over)
+            flush_batch(egress, over);
+#endif
+    if (egress->carriers & 1u << OVER_STREAM)
+        flush_streams(egress);
+    egress->carriers = 0;
     egress->count = egress->head_count = 0;
     memset(egress->buckets, NONE, sizeof egress->buckets);
 }

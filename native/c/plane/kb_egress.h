@@ -1,4 +1,4 @@
-/* Batched sending on the shared socket: claim a buffer, fill it, commit it to an address; full batches go by
+/* Batched sending on the shared sockets, one per family: claim a buffer, fill it, commit it to an address; full batches go by
  * themselves. One thread. Nothing is ever queued beyond the batch: stale audio is worth less than fresh audio.
  *
  * At the flush, datagrams to one address go together, in the order of their commits; the order between addresses is that
@@ -12,6 +12,7 @@
 
 #include "kb_address.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,13 +33,18 @@ typedef enum kb_egress_path {
 typedef struct kb_egress_totals {
     uint64_t packets;
     uint64_t bytes;
-    uint64_t refused; /* the socket buffer was full: dropped */
+    uint64_t refused; /* the socket's or the connection's buffer was full: dropped */
     uint64_t failed;  /* any other error: that datagram, with those of its group, was skipped */
     uint64_t grouped; /* of `packets`, those that went in a group of two or more */
 } kb_egress_totals;
 
-/* Takes the best path that the kernel knows. */
-kb_egress *kb_egress_new(int fd);
+/* Takes a datagram for a TCP connection; `more` come for it in the same flush. False when it was dropped. */
+typedef bool kb_egress_stream(void *owner, const kb_address *to, const uint8_t *data, size_t bytes, bool more);
+
+/* Sockets of the two families, −1 = none. Takes the best path that the kernel knows. */
+kb_egress *kb_egress_new(int v4, int v6);
+/* Where datagrams for TCP connections go; without it they are refused. */
+void kb_egress_streams(kb_egress *egress, kb_egress_stream *stream, void *owner);
 void kb_egress_free(kb_egress *egress);
 /* The socket is about to be closed: what is still sent fails, instead of reaching whoever gets the number next. */
 void kb_egress_retire(kb_egress *egress);

@@ -48,9 +48,8 @@ static void receive_from_peer(kb_plane *plane, kb_datagram kind, uint8_t *data, 
     }
 }
 
-static void receive(kb_plane *plane, uint8_t *data, size_t size, const struct sockaddr_in *address, int64_t now_ns)
+void kb_ingress_receive(kb_plane *plane, uint8_t *data, size_t size, const kb_address *from, int64_t now_ns)
 {
-    kb_address from = kb_address_from(address);
     kb_datagram kind = kb_demux(data, size);
     switch (kind) {
     case KB_DATAGRAM_EMPTY:
@@ -63,33 +62,33 @@ static void receive(kb_plane *plane, uint8_t *data, size_t size, const struct so
         KB_COUNT(plane, datagrams_unknown);
         break;
     case KB_DATAGRAM_STUN:
-        kb_stun_serve(plane, data, size, &from, now_ns);
+        kb_stun_serve(plane, data, size, from, now_ns);
         break;
     case KB_DATAGRAM_DTLS:
     case KB_DATAGRAM_RTP:
     case KB_DATAGRAM_RTCP:
-        receive_from_peer(plane, kind, data, size, &from, now_ns);
+        receive_from_peer(plane, kind, data, size, from, now_ns);
         break;
     }
 }
 
-int kb_ingress_poll(kb_plane *plane, int64_t now_ns)
+int kb_ingress_poll(kb_plane *plane, int fd, int64_t now_ns)
 {
-    int count = recvmmsg(plane->fd, plane->messages, KB_RECEIVE_BATCH, MSG_DONTWAIT, NULL);
+    int count = recvmmsg(fd, plane->messages, KB_RECEIVE_BATCH, MSG_DONTWAIT, NULL);
     for (int i = 0; i < count; i++) {
         struct msghdr *header = &plane->messages[i].msg_hdr;
         size_t size = plane->messages[i].msg_len;
-        const struct sockaddr_in *from = header->msg_name;
+        kb_address from = kb_address_from(header->msg_name);
         KB_COUNT(plane, datagrams_received);
         kb_reading_add(&plane->counters[KB_COUNT_bytes_received], size);
         /* Port 0 cannot be answered, and a peer cannot be there. */
         if (header->msg_flags & MSG_TRUNC)
             KB_COUNT(plane, datagrams_oversized);
-        else if (from->sin_family != AF_INET || from->sin_port == 0)
+        else if (from.port == 0)
             KB_COUNT(plane, datagrams_unknown);
         else
-            receive(plane, header->msg_iov->iov_base, size, from, now_ns);
-        header->msg_namelen = sizeof(struct sockaddr_in);
+            kb_ingress_receive(plane, header->msg_iov->iov_base, size, &from, now_ns);
+        header->msg_namelen = sizeof(kb_socket_address);
         header->msg_flags = 0;
     }
     return count < 0 ? 0 : count;

@@ -15,6 +15,7 @@
 #define IDLE_VIDEO_MS 10 /* what probes a path comes in small portions */
 /* Batches read before the rest of the turn gets its share: ≈ 0.4 ms of packets. */
 #define BATCHES_PER_TURN 4
+#define EVENTS 32
 /* One byte more than a datagram may have, 8-byte aligned: the kernel then says MSG_TRUNC. */
 #define RECEIVE_BYTES 1504u
 #define SECONDS_1900_TO_1970 2208988800ll
@@ -54,7 +55,10 @@ static int open_descriptors(kb_plane *plane)
     if (plane->epoll_fd < 0 || plane->command_fd < 0 || plane->event_fd < 0)
         return -1;
     /* Edge-triggered counters need no read to be heard again. */
-    return watch(plane, plane->fd, EPOLLIN) || watch(plane, plane->command_fd, EPOLLIN | EPOLLET) ||
+    const kb_sockets *sockets = &plane->sockets;
+    return (sockets->v4 >= 0 && watch(plane, sockets->v4, EPOLLIN)) ||
+                   (sockets->v6 >= 0 && watch(plane, sockets->v6, EPOLLIN)) ||
+                   watch(plane, plane->command_fd, EPOLLIN | EPOLLET) ||
                    watch(plane, plane->bus->wake_fd, EPOLLIN | EPOLLET)
                ? -1
                : 0;
@@ -62,13 +66,13 @@ static int open_descriptors(kb_plane *plane)
 
 static int make_receive_buffers(kb_plane *plane)
 {
-    size_t each = sizeof(struct mmsghdr) + sizeof(struct iovec) + sizeof(struct sockaddr_in);
+    size_t each = sizeof(struct mmsghdr) + sizeof(struct iovec) + sizeof(kb_socket_address);
     plane->messages = calloc(KB_RECEIVE_BATCH, each);
     plane->receive_buffers = aligned_alloc(64, (size_t)KB_RECEIVE_BATCH * RECEIVE_BYTES);
     if (!plane->messages || !plane->receive_buffers)
         return -1;
     struct iovec *vectors = (struct iovec *)(plane->messages + KB_RECEIVE_BATCH);
-    struct sockaddr_in *addresses = (struct sockaddr_in *)(vectors + KB_RECEIVE_BATCH);
+    kb_socket_address *addresses = (kb_socket_address *)(vectors + KB_RECEIVE_BATCH);
     for (size_t i = 0; i < KB_RECEIVE_BATCH; i++) {
         vectors[i].iov_base = plane->receive_buffers + i * RECEIVE_BYTES;
         vectors[i].iov_len = KB_DATAGRAM_BYTES;
@@ -103,24 +107,24 @@ static int make_tables(kb_plane *plane)
                : 0;
 }
 
-kb_plane *kb_plane_new(int fd, kb_bus *bus, const kb_plane_config *config)
+kb_plane *kb_plane_new(const kb_sockets *sockets, kb_bus *bus, const kb_plane_config *config)
 {
     kb_plane *plane = aligned_alloc(64, (sizeof *plane + 63u) & ~(size_t)63u);
     if (!plane)
         return NULL;
     memset(plane, 0, sizeof *plane);
     plane->config = *config;
-    plane->fd = fd;
+    plane->sockets = *sockets;
     plane->bus = bus;
     plane->epoll_fd = plane->command_fd = plane->event_fd = -1;
     plane->ntp_offset_ns =
         read_clock(CLOCK_REALTIME) - read_clock(CLOCK_MONOTONIC) + SECONDS_1900_TO_1970 * 1000000000;
     int written = snprintf(plane->cname, sizeof plane->cname, "kabina-%08x", (unsigned)(config->seed >> 32));
     plane->cname_bytes = written > 0 ? (size_t)written : 0;
-    plane->egress = kb_egress_new(fd);
+    plane->egress = kb_egress_new(sockets->v4, sockets->v6);
     if (!plane->egress || kb_ring_init(&plane->commands, COMMAND_SLOTS, sizeof(kb_command)) ||
         kb_states_init(plane) || make_tables(plane) || make_receive_buffers(plane) || open_descriptors(plane)) {
-        plane->fd = -1; /* the caller keeps what it gave */
+        plane->sockets = (kb_sockets){-1, -1}; /* the caller keeps what it gave */
         kb_plane_free(plane);
         return NULL;
     }
@@ -133,6 +137,13 @@ static void close_descriptor(int fd)
         close(fd);
 }
 
+static void close_sockets(kb_plane *plane)
+{
+    close_descriptor(plane->sockets.v4);
+    close_descriptor(plane->sockets.v6);
+    plane->sockets = (kb_sockets){-1, -1};
+}
+
 void kb_plane_free(kb_plane *plane)
 {
     if (plane->peers)
@@ -140,7 +151,7 @@ void kb_plane_free(kb_plane *plane)
     close_descriptor(plane->epoll_fd);
     close_descriptor(plane->command_fd);
     close_descriptor(plane->event_fd);
-    close_descriptor(plane->fd);
+    close_sockets(plane);
     kb_egress_free(plane->egress);
     kb_ring_free(&plane->commands);
     kb_states_free(plane);
@@ -174,19 +185,32 @@ static void copy_totals(kb_plane *plane)
     kb_reading_set(&plane->counters[KB_COUNT_sends_failed], totals->failed);
 }
 
+/* Reads both families in turn, so that neither starves the other; returns the time now. */
+static int64_t receive(kb_plane *plane, bool v6_ready, int64_t now_ns)
+{
+    bool v4_ready = plane->sockets.v4 >= 0;
+    for (int batch = 0; batch < BATCHES_PER_TURN && (v4_ready || v6_ready); batch++) {
+        if (batch > 0)
+            now_ns = kb_plane_now_ns(plane);
+        v4_ready = v4_ready && kb_ingress_poll(plane, plane->sockets.v4, now_ns) == KB_RECEIVE_BATCH;
+        v6_ready = v6_ready && kb_ingress_poll(plane, plane->sockets.v6, now_ns) == KB_RECEIVE_BATCH;
+    }
+    return now_ns;
+}
+
 void kb_plane_turn(kb_plane *plane, int timeout_ms)
 {
-    struct epoll_event events[3];
+    struct epoll_event events[EVENTS];
     if (plane->video_slots && timeout_ms > IDLE_VIDEO_MS)
         timeout_ms = IDLE_VIDEO_MS;
-    epoll_wait(plane->epoll_fd, events, 3, plane->injected_left || plane->reports_now ? 0 : timeout_ms);
+    int count = epoll_wait(plane->epoll_fd, events, EVENTS, plane->injected_left || plane->reports_now ? 0 : timeout_ms);
+    /* IPv4 is asked in every turn; what few hosts use only when there is something, as asking costs a system call. */
+    bool v6_ready = false;
+    for (int i = 0; i < count; i++)
+        v6_ready |= events[i].data.fd == plane->sockets.v6;
     int64_t now_ns = kb_plane_now_ns(plane);
     kb_commands_drain(plane, now_ns);
-    for (int batch = 0; batch < BATCHES_PER_TURN; batch++) {
-        if (kb_ingress_poll(plane, now_ns) < KB_RECEIVE_BATCH)
-            break;
-        now_ns = kb_plane_now_ns(plane);
-    }
+    now_ns = receive(plane, v6_ready, now_ns);
     plane->injected_left = kb_forward_injected(plane, now_ns);
     bool timers = now_ns >= plane->timers_ns;
     if (timers) {
@@ -248,8 +272,7 @@ void kb_plane_stop(kb_plane *plane)
     }
     kb_egress_flush(plane->egress);
     kb_egress_retire(plane->egress);
-    close_descriptor(plane->fd);
-    plane->fd = -1;
+    close_sockets(plane);
 }
 
 uint64_t kb_plane_submit(kb_plane *plane, const kb_command *command)

@@ -27,6 +27,11 @@
 
 typedef struct kb_plane kb_plane;
 
+/* Bound, non-blocking, on one port number; −1 = none. IPv6 ones are IPV6_V6ONLY. */
+typedef struct kb_sockets {
+    int v4, v6; /* UDP */
+} kb_sockets;
+
 typedef struct kb_plane_config {
     uint32_t max_peers; /* each ≤ 65535 */
     uint32_t max_tracks;
@@ -160,8 +165,8 @@ typedef struct kb_event {
     uint8_t data[KB_DATAGRAM_BYTES];
 } kb_event;
 
-/* `fd` is a bound, non-blocking UDP socket, owned by the plane from now on. NULL without memory or descriptors. */
-kb_plane *kb_plane_new(int fd, kb_bus *bus, const kb_plane_config *config);
+/* The sockets are the plane's from now on. NULL without memory or descriptors: then they stay the caller's. */
+kb_plane *kb_plane_new(const kb_sockets *sockets, kb_bus *bus, const kb_plane_config *config);
 /* After stop. */
 void kb_plane_free(kb_plane *plane);
 /* Returns 0 or an errno. */

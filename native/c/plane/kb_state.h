@@ -194,7 +194,8 @@ typedef struct kb_states {
 
 struct kb_plane {
     kb_plane_config config;
-    int fd, epoll_fd, command_fd, event_fd;
+    kb_sockets sockets;
+    int epoll_fd, command_fd, event_fd;
     kb_bus *bus;
     kb_egress *egress;
     kb_ring commands;
@@ -293,8 +294,11 @@ static inline uint64_t kb_ntp(const kb_plane *plane, int64_t now_ns)
 void kb_commands_drain(kb_plane *plane, int64_t now_ns);
 void kb_command_apply(kb_plane *plane, const kb_command *command, int64_t now_ns);
 
-/* kb_ingress.c: reads up to one batch from the socket; returns how many datagrams there were. */
-int kb_ingress_poll(kb_plane *plane, int64_t now_ns);
+/* kb_ingress.c */
+/* Reads up to one batch from a UDP socket; returns how many datagrams there were. */
+int kb_ingress_poll(kb_plane *plane, int fd, int64_t now_ns);
+/* Gives the datagram to the part that understands it. */
+void kb_ingress_receive(kb_plane *plane, uint8_t *data, size_t size, const kb_address *from, int64_t now_ns);
 
 /* kb_peers.c */
 /* The peer with this fragment and which of its credentials that is, or NULL. */

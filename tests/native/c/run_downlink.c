@@ -235,33 +235,64 @@ static void allocation(void)
     }
 }
 
-static int bound(struct sockaddr_in *address)
+/* A loopback socket of the family; −1 where there is none. */
+static int bound(sa_family_t family, kb_socket_address *address)
 {
-    int fd = socket(AF_INET, SOCK_DGRAM, 0);
-    socklen_t length = sizeof *address;
-    *address = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    CHECK(fd >= 0 && bind(fd, (struct sockaddr *)address, length) == 0);
-    CHECK(getsockname(fd, (struct sockaddr *)address, &length) == 0);
+    int fd = socket(family, SOCK_DGRAM, 0);
+    memset(address, 0, sizeof *address);
+    socklen_t length = family == AF_INET ? sizeof address->v4 : sizeof address->v6;
+    address->any.sa_family = family;
+    if (family == AF_INET)
+        address->v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    else
+        address->v6.sin6_addr = in6addr_loopback;
+    if (fd < 0 || bind(fd, &address->any, length) != 0) {
+        CHECK(family == AF_INET6); /* a host without IPv6 */
+        return -1;
+    }
+    CHECK(getsockname(fd, &address->any, &length) == 0);
     struct timeval second = {.tv_sec = 1};
     CHECK(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &second, sizeof second) == 0);
     return fd;
 }
 
-/* Datagrams of many sizes to five sinks come whole and in order by each path; a bad address costs only itself. */
+typedef struct reader {
+    uint32_t count;
+    uint32_t ends;
+} reader;
+
+static bool read_stream(void *owner, const kb_address *to, const uint8_t *data, size_t bytes, bool more)
+{
+    reader *readers = owner;
+    CHECK(to->stream == 1 || to->stream == 2);
+    reader *one = &readers[to->stream];
+    CHECK(bytes == 60 + one->count % 7 && kb_get32(data) == one->count);
+    one->count++;
+    one->ends += !more;
+    return one->count % 10 != 0;
+}
+
+/* Datagrams of many sizes to five sinks of both families and to two connections come whole and in order by each path; a
+ * bad address costs only itself. */
 static void send_by(kb_egress_path wanted)
 {
     enum { SINKS = 5, DATAGRAMS = 150 };
-    struct sockaddr_in address;
-    int from = bound(&address), sinks[SINKS];
+    kb_socket_address address;
+    int from = bound(AF_INET, &address), from_v6 = bound(AF_INET6, &address), sinks[SINKS];
     kb_address to[SINKS + 1];
     for (int i = 0; i < SINKS; i++) {
-        sinks[i] = bound(&address);
+        sinks[i] = bound(i % 2 && from_v6 >= 0 ? AF_INET6 : AF_INET, &address);
         to[i] = kb_address_from(&address);
     }
-    struct sockaddr_in nowhere = {.sin_family = AF_INET, .sin_port = htons(9), .sin_addr.s_addr = htonl(0xffffffff)};
+    kb_socket_address nowhere = {
+        .v4 = {.sin_family = AF_INET, .sin_port = htons(9), .sin_addr.s_addr = htonl(0xffffffff)}};
     to[SINKS] = kb_address_from(&nowhere); /* broadcast without permission: EACCES */
-    kb_egress *egress = kb_egress_new(from);
+    kb_address streams[2] = {{.port = 5, .stream = 1}, {.port = 5, .stream = 2}};
+    reader readers[3] = {0};
+    uint32_t streamed[2] = {0};
+    kb_egress *egress = kb_egress_new(from, from_v6);
     CHECK(egress);
+    kb_egress_streams(egress, read_stream, readers);
     kb_egress_path path = kb_egress_use(egress, wanted);
     CHECK(path <= wanted && kb_egress_in_use(egress) == path);
     uint32_t sent[SINKS] = {0};
@@ -281,11 +312,28 @@ static void send_by(kb_egress_path wanted)
         sizes[k][sent[k]++] = size;
         bytes += size;
         kb_egress_commit(egress, size, &to[k]);
+        if (i % 4 == 0) {
+            uint32_t which = next_random() % 2;
+            kb_put32(kb_egress_claim(egress), streamed[which]);
+            kb_egress_commit(egress, 60 + streamed[which]++ % 7, &streams[which]);
+        }
     }
     kb_egress_flush(egress);
     kb_egress_flush(egress);
+    uint64_t kept = 0, dropped = 0;
+    for (int i = 0; i < 2; i++) {
+        const reader *one = &readers[i + 1];
+        CHECK(one->count == streamed[i] && one->ends > 0 && one->ends < one->count);
+        for (uint32_t n = 0; n < streamed[i]; n++) {
+            dropped += (n + 1) % 10 == 0;
+            kept += (n + 1) % 10 != 0;
+            bytes += (n + 1) % 10 != 0 ? 60 + n % 7 : 0;
+        }
+    }
+    CHECK(dropped > 0);
     const kb_egress_totals *totals = kb_egress_read(egress);
-    CHECK(totals->packets == DATAGRAMS - bad && totals->bytes == bytes && totals->failed == bad && !totals->refused);
+    CHECK(totals->packets == DATAGRAMS - bad + kept && totals->bytes == bytes);
+    CHECK(totals->failed == bad && totals->refused == dropped);
     CHECK(kb_egress_in_use(egress) == path);
     CHECK((totals->grouped > 0) == (path == KB_EGRESS_SEGMENTS));
     for (int k = 0; k < SINKS; k++) {
@@ -303,6 +351,8 @@ static void send_by(kb_egress_path wanted)
     CHECK(kb_egress_read(egress)->failed == bad + 1);
     kb_egress_free(egress);
     close(from);
+    if (from_v6 >= 0)
+        close(from_v6);
 }
 
 #ifdef __linux__
@@ -310,10 +360,10 @@ static void send_by(kb_egress_path wanted)
  * by one, nothing is lost or reordered, and no group is tried again. */
 static void fall_back(void)
 {
-    struct sockaddr_in address;
-    int from = bound(&address), sink = bound(&address), off = 1;
+    kb_socket_address address;
+    int from = bound(AF_INET, &address), sink = bound(AF_INET, &address), off = 1;
     kb_address to = kb_address_from(&address);
-    kb_egress *egress = kb_egress_new(from);
+    kb_egress *egress = kb_egress_new(from, -1);
     CHECK(egress);
     CHECK(setsockopt(from, SOL_SOCKET, SO_NO_CHECK, &off, sizeof off) == 0);
     if (kb_egress_in_use(egress) == KB_EGRESS_SEGMENTS) {

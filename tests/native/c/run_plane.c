@@ -325,7 +325,8 @@ int main(void)
     struct sockaddr_in to, from;
     kb_bus *bus = kb_bus_new();
     REQUIRE(bus);
-    kb_plane *plane = kb_plane_new(open_socket(&to), bus, &config);
+    kb_sockets opened = {open_socket(&to), -1};
+    kb_plane *plane = kb_plane_new(&opened, bus, &config);
     REQUIRE(plane && kb_plane_start(plane) == 0);
     pthread_t mixer;
     REQUIRE(pthread_create(&mixer, NULL, mix, bus) == 0);
