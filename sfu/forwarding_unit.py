@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from kabina.native import plane as native
 from kabina.sfu import negotiation, sdp_limits
+from kabina.sfu.candidates import host_candidates
 from kabina.sfu.errors import NodeFullError, SdpUnsupportedError
 from kabina.sfu.offer import Answer, Offer, OutgoingStream
 from kabina.sfu.peer import Peer, PeerListener
@@ -21,6 +22,8 @@ from kabina.sfu.seam.sdp import parse_offer, write_answer
 from kabina.sfu.sections import open_slot, open_track
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from kabina.sfu.negotiation import Permissions
     from kabina.sfu.sdp_limits import PreparedOffer
 
@@ -35,10 +38,12 @@ FULL: Final = "this server has no room for another participant"
 class ForwardingUnit:
     """All peers of a node behind one UDP port; Python runs per join and state change."""
 
-    def __init__(self, *, host: str, port: int, public_ip: str) -> None:
-        """Binds the media port; OSError if it is taken."""
-        self.plane = native.Plane(host=host, port=port, silence=SILENCE)
-        self.public_ip = public_ip
+    def __init__(
+        self, *, host: str = "", host_v6: str = "", port: int, public_ips: Sequence[str]
+    ) -> None:
+        """Binds the media port in each family with a host; OSError if it is taken."""
+        self.plane = native.Plane(host=host, host_v6=host_v6, port=port, silence=SILENCE)
+        self.candidates: Final = host_candidates(public_ips, self.plane.port)
         self.dtls_refused = 0
         self._peers: dict[int, Peer] = {}
         self._publishers: dict[int, Peer] = {}  # by the handle of their track
@@ -120,8 +125,7 @@ class ForwardingUnit:
             password=password,
             fingerprints=(self._certificate.sha256,),
             setup=negotiation.choose_setup(offer.setup),
-            candidate_ip=self.public_ip,
-            candidate_port=self.plane.port,
+            candidates=self.candidates,
             session_id=secrets.randbits(62),
         )
 

@@ -11,6 +11,8 @@ from kabina.native.plane_types import Extension
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from kabina.sfu.candidates import Candidate
+
 TRANSPORT_CC: Final = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 # Extensions the plane reads, writes or copies; every other offered one is left out of the answer.
 EXTENSIONS: Final[dict[str, Extension]] = {
@@ -144,6 +146,5 @@ class Answer:
     password: str
     fingerprints: tuple[Fingerprint, ...]
     setup: Setup
-    candidate_ip: str
-    candidate_port: int
+    candidates: tuple[Candidate, ...]  # best first
     session_id: int

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from kabina.native.libraries import LibraryError, load_crypto, load_opus, load_srtp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from kabina.native.libraries import Library
     from kabina.signaling.config import Config
@@ -42,14 +42,7 @@ def run_checks(config: Config) -> list[Finding]:
         _library("libopus", load_opus),
         _library("libsrtp", load_srtp),
         _library("libcrypto", load_crypto),
-        _port("HTTP port", socket.SOCK_STREAM, config.host, config.port, "--port"),
-        _port(
-            "media port",
-            socket.SOCK_DGRAM,
-            config.host,
-            config.effective_media_port,
-            "--media-port",
-        ),
+        *_ports(config),
         _data_dir(config),
         _fifo(),
         _clock(),
@@ -74,10 +67,24 @@ def _library(name: str, load: Callable[[], Library]) -> Finding:
     return Finding(name, f"{library.version} ({library.source}: {library.path})")
 
 
+def _ports(config: Config) -> Iterator[Finding]:
+    for host in config.host:
+        yield _port("HTTP port", socket.SOCK_STREAM, host, config.port, "--port")
+    media = config.media_addresses()
+    for host in (media.v4, media.v6):
+        if host:
+            port = config.effective_media_port
+            yield _port("media port", socket.SOCK_DGRAM, host, port, "--media-port")
+    yield Finding("announced", ", ".join(media.announced))
+
+
 def _port(what: str, kind: socket.SocketKind, host: str, port: int, flag: str) -> Finding:
     if port == 0:
         return Finding(what, "any free port")
-    with socket.socket(socket.AF_INET, kind) as probe:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, kind) as probe:
+        if family == socket.AF_INET6:
+            probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(kind is socket.SOCK_STREAM))
         try:
             probe.bind((host, port))

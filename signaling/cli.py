@@ -55,10 +55,20 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", help="run the server")
     serve.set_defaults(run=_serve)
     _add_common(serve)
-    serve.add_argument("--host", help="address for HTTP and media (default 127.0.0.1)")
+    serve.add_argument(
+        "--host",
+        action="append",
+        metavar="IP",
+        help="address for HTTP and media (default 127.0.0.1); twice for IPv4 and IPv6",
+    )
     serve.add_argument("--port", type=int, help="TCP port for HTTP (default 8080; 0: any)")
     serve.add_argument("--media-port", type=int, help="UDP port for media (default: as --port)")
-    serve.add_argument("--public-ip", help="IPv4 address that clients send media to")
+    serve.add_argument(
+        "--public-ip",
+        action="append",
+        metavar="IP",
+        help="address that clients send media to; twice for IPv4 and IPv6",
+    )
     serve.add_argument("--demo", action="store_const", const=True, help="run the demo meeting")
     serve.add_argument("--log-level", help="debug, info, warning or error")
     serve.add_argument("--log-format", help="text or json")
@@ -100,7 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="is this machine ready? says how to mend what is not")
     check.set_defaults(run=_check)
     _add_common(check)
-    check.add_argument("--host")
+    check.add_argument("--host", action="append", metavar="IP")
     check.add_argument("--port", type=int)
     check.add_argument("--media-port", type=int)
     return parser

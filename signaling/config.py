@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
-import socket
 import tomllib
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kabina.signaling.addresses import MediaAddresses, media_addresses
 from kabina.signaling.errors import StartError
 
 if TYPE_CHECKING:
@@ -20,11 +19,11 @@ _TRUTH = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no"
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    host: str = "127.0.0.1"  # HTTP and media; a public server says 0.0.0.0
+    host: tuple[str, ...] = ("127.0.0.1",)  # HTTP and media; a public server says 0.0.0.0
     port: int = DEFAULT_PORT  # TCP; 0 = any free one
     media_port: int = -1  # UDP; -1 = the same number as `port`
     data_dir: Path = Path("var/kabina")
-    public_ip: str = ""  # announced in answers; empty = found out
+    public_ip: tuple[str, ...] = ()  # announced in answers; empty = found out
     demo: bool = False
     log_level: str = "info"
     log_format: str = "text"  # or "json"
@@ -38,13 +37,8 @@ class Config:
     def effective_media_port(self) -> int:
         return self.port if self.media_port < 0 else self.media_port
 
-    def announced_ip(self) -> str:
-        """The IPv4 address in answers: configured, else bound, else the default route's."""
-        if self.public_ip:
-            return self.public_ip
-        if not ipaddress.ip_address(self.host).is_unspecified:
-            return self.host
-        return _default_route_ip() or "127.0.0.1"
+    def media_addresses(self) -> MediaAddresses:
+        return media_addresses(self.host, self.public_ip)
 
 
 def load(
@@ -95,8 +89,9 @@ def _converted(default: object, value: Any) -> Any:  # noqa: ANN401 - from TOML 
     if isinstance(default, Path):
         return Path(value)
     if isinstance(default, tuple):
-        items = value.split(",") if isinstance(value, str) else value
-        return tuple(str(item).strip() for item in items if str(item).strip())
+        given = [value] if isinstance(value, str) else value
+        items = [item.strip() for each in given for item in str(each).split(",")]
+        return tuple(item for item in items if item)
     return str(value)
 
 
@@ -105,13 +100,9 @@ def _check(config: Config) -> None:
         raise StartError(f"--port: {config.port} is not a port (0 to 65535)")
     if not -1 <= config.media_port <= 65535:
         raise StartError(f"--media-port: {config.media_port} is not a port (0 to 65535)")
-    for flag, address in (("--host", config.host), ("--public-ip", config.public_ip)):
-        if not address and flag == "--public-ip":
-            continue
-        try:
-            ipaddress.IPv4Address(address)
-        except ValueError:
-            raise StartError(f"{flag}: {address!r} is not an IPv4 address") from None
+    if not config.host:
+        raise StartError("--host: an address is needed")
+    config.media_addresses()
     _check_turn(config)
     if config.log_level not in ("debug", "info", "warning", "error"):
         raise StartError(f"--log-level: {config.log_level!r} is not debug, info, warning or error")
@@ -125,13 +116,3 @@ def _check_turn(config: Config) -> None:
     for url in config.turn_urls:
         if not url.startswith(("turn:", "turns:")):
             raise StartError(f"turn_urls: {url!r} does not begin with turn: or turns:")
-
-
-def _default_route_ip() -> str | None:
-    """The source address a datagram to the world would have; nothing is sent."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # TEST-NET-1, RFC 5737
-        except OSError:
-            return None
-        return str(probe.getsockname()[0])

@@ -56,15 +56,20 @@ class Node:
                 "srtp": load_srtp(),
                 "crypto": load_crypto(),
             }
+            media = config.media_addresses()
             self.unit = ForwardingUnit(
-                host=config.host, port=config.effective_media_port, public_ip=config.announced_ip()
+                host=media.v4,
+                host_v6=media.v6,
+                port=config.effective_media_port,
+                public_ips=media.announced,
             )
             self.mixer = LanguageMixer(bus=self.unit.plane.bus)
         except LibraryError as error:
             raise StartError(str(error)) from error
         except OSError as error:
+            hosts = " and ".join(config.host)
             raise StartError(
-                f"the media port {config.effective_media_port}/udp on {config.host} cannot be used "
+                f"the media port {config.effective_media_port}/udp on {hosts} cannot be used "
                 f"({error.strerror}): choose another with --media-port"
             ) from error
 

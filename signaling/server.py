@@ -64,7 +64,7 @@ async def _serve(config: Config, ready: Callable[[str, tuple[DemoLink, ...]], No
 
 
 class HttpServer:
-    """The listening socket; also what tests start, on port 0."""
+    """The listening sockets; also what tests start, on port 0."""
 
     def __init__(self, node: Node, demo: DemoMeeting | None = None) -> None:
         self._node = node
@@ -77,28 +77,37 @@ class HttpServer:
             keepalive_timeout=KEEPALIVE_TIMEOUT_S,
             shutdown_timeout=SHUTDOWN_TIMEOUT_S,
         )
+        self._servers: list[asyncio.Server] = []
         self._silent: set[asyncio.BaseProtocol] = set()
         self.url = ""
 
     async def __aenter__(self) -> HttpServer:
         config = self._node.config
         await self._runner.setup()
-        try:
-            self._server = await asyncio.get_running_loop().create_server(
-                self._accept, config.host, config.port, backlog=1024
-            )
-        except OSError as error:
-            await self._runner.cleanup()
-            raise StartError(
-                f"the port {config.port}/tcp on {config.host} cannot be used ({error.strerror}): "
-                f"choose another with --port"
-            ) from error
-        port = self._server.sockets[0].getsockname()[1]
-        self.url = f"http://{config.host}:{port}"
+        port = config.port
+        for host in config.host:
+            try:
+                server = await asyncio.get_running_loop().create_server(
+                    self._accept, host, port, backlog=1024
+                )
+            except OSError as error:
+                await self._close()
+                raise StartError(
+                    f"the port {port}/tcp on {host} cannot be used ({error.strerror}): "
+                    f"choose another with --port"
+                ) from error
+            self._servers.append(server)
+            port = server.sockets[0].getsockname()[1]
+        host = config.host[0]
+        self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._server.close()
+        await self._close()
+
+    async def _close(self) -> None:
+        for server in self._servers:
+            server.close()
         await self._runner.cleanup()
 
     def _accept(self) -> asyncio.BaseProtocol:

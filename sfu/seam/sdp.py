@@ -146,14 +146,15 @@ def _more_lines(answered: AnswerSection) -> str:
 
 def _media_of(answered: AnswerSection, answer: Answer) -> MediaDescription:
     section = answered.section
+    first = answer.candidates[0]
     codecs = [parameters for codec in answered.codecs for parameters in _codecs_of(section, codec)]
     media = MediaDescription(
         kind=section.kind,
-        port=answer.candidate_port,
+        port=first.port,
         profile="UDP/TLS/RTP/SAVPF",
         fmt=[codec.payloadType for codec in codecs],
     )
-    media.host = answer.candidate_ip
+    media.host = first.ip
     media.direction = answered.direction.value
     # RFC 8839 §4.2.1 wants the discard port beside rtcp-mux.
     media.rtcp_port, media.rtcp_host, media.rtcp_mux = 9, "0.0.0.0", True  # noqa: S104
@@ -171,13 +172,15 @@ def _media_of(answered: AnswerSection, answer: Answer) -> MediaDescription:
     media.ice_candidates = [
         RTCIceCandidate(
             component=1,
-            foundation="1",
-            ip=answer.candidate_ip,
-            port=answer.candidate_port,
-            priority=2130706431,  # RFC 8445 §5.1.2.1: a host, preference 65535, component 1
-            protocol="udp",
+            foundation=candidate.foundation,
+            ip=candidate.ip,
+            port=candidate.port,
+            priority=candidate.priority,
+            protocol=candidate.protocol,
             type="host",
+            tcpType="passive" if candidate.protocol == "tcp" else None,
         )
+        for candidate in answer.candidates
     ]
     media.ice_candidates_complete = True
     media.dtls = RTCDtlsParameters(

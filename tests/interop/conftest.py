@@ -15,8 +15,16 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-async def meeting(start_server: Callable[..., ServerProcess]) -> AsyncIterator[Meeting]:
-    server = start_server()
+def flags() -> tuple[str, ...]:
+    """Further flags of the server; a module or a parametrisation may say others."""
+    return ()
+
+
+@pytest.fixture
+async def meeting(
+    start_server: Callable[..., ServerProcess], flags: tuple[str, ...]
+) -> AsyncIterator[Meeting]:
+    server = start_server(*flags)
     server.kabina("meeting", "create", "m", "--floor", "en", "--languages", "fr,sq")
     async with aiohttp.ClientSession() as http:
         meeting = Meeting(server, http, [])

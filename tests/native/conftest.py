@@ -28,9 +28,13 @@ def connect(plane: Plane, clock: Clock) -> Iterator[Callable[..., Client]]:
     clients: list[Client] = []
 
     def make(
-        name: str, *, profile: SrtpProfile = SrtpProfile.AEAD_AES_128_GCM, join: bool = True
+        name: str,
+        *,
+        profile: SrtpProfile = SrtpProfile.AEAD_AES_128_GCM,
+        join: bool = True,
+        host: str = "127.0.0.1",
     ) -> Client:
-        client = Client(plane, name, profile=profile)
+        client = Client(plane, name, profile=profile, host=host)
         clients.append(client)
         if join:
             client.join(clock)

@@ -144,7 +144,10 @@ class Client:
         *,
         profile: SrtpProfile = SrtpProfile.AEAD_AES_128_GCM,
         seed: int = 1,
+        host: str = "127.0.0.1",
     ) -> None:
+        """`host` is the plane's address, of either family."""
+        self.host = host
         rng = random.Random(f"{name}{seed}")
         self.plane, self.profile, self.ufrag = plane, profile, f"{name}-ufrag"
         self.sent_key = rng.randbytes(profile.key_bytes)
@@ -169,8 +172,9 @@ class Client:
         self.receive = session(self.received_key, Policy.SSRC_ANY_INBOUND)
 
     def new_socket(self) -> socket.socket:
-        opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        opened.bind(("127.0.0.1", 0))
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        opened = socket.socket(family, socket.SOCK_DGRAM)
+        opened.bind((self.host, 0))
         opened.setblocking(False)
         return opened
 
@@ -191,7 +195,7 @@ class Client:
         )
 
     def send(self, datagram: bytes) -> None:
-        self.socket.sendto(datagram, ("127.0.0.1", self.plane.port))
+        self.socket.sendto(datagram, (self.host, self.plane.port))
 
     def check(
         self,

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from kabina.sfu import negotiation, sdp_limits
+from kabina.sfu.candidates import host_candidates
 from kabina.sfu.errors import PeerError, SdpUnsupportedError
 from kabina.sfu.negotiation import Permissions
 from kabina.sfu.offer import Answer, Direction, Fingerprint, OutgoingStream, Setup
@@ -79,8 +80,7 @@ def answer_to(text: str, permissions: Permissions) -> str:
         password="p" * 24,
         fingerprints=(Fingerprint("sha-256", "AA:BB"),),
         setup=negotiation.choose_setup(offer.setup),
-        candidate_ip="192.0.2.7",
-        candidate_port=4321,
+        candidates=host_candidates(["2001:db8::7", "192.0.2.7"], 4321, tcp=True),
         session_id=7,
     )
     return write_answer(answer, prepared)
@@ -96,6 +96,17 @@ def test_every_section_is_answered_in_place_and_the_data_channel_rejected():
     ]
     assert "a=group:BUNDLE 0 1" in lines
     assert "a=ice-lite" in lines
+
+
+def test_candidates_stand_best_first_and_name_the_passive_end_of_tcp():
+    first = answer_to(CHROMIUM_LIKE, AUDIO).split("\r\nm=")[1]
+    assert [line for line in first.split("\r\n") if line.startswith("a=candidate:")] == [
+        "a=candidate:u1 1 udp 2130706431 192.0.2.7 4321 typ host",
+        "a=candidate:u2 1 udp 2130706175 2001:db8::7 4321 typ host",
+        "a=candidate:t1 1 tcp 1520435199 192.0.2.7 4321 typ host tcptype passive",
+        "a=candidate:t2 1 tcp 1520434943 2001:db8::7 4321 typ host tcptype passive",
+    ]
+    assert "c=IN IP4 192.0.2.7" in first.split("\r\n")
 
 
 def test_the_answer_sends_where_the_offer_receives_and_the_other_way_round():

@@ -12,7 +12,7 @@ def test_flags_win_over_environment_over_file(tmp_path: Path):
     file = tmp_path / "kabina.toml"
     file.write_text('port = 1001\nhost = "127.0.0.2"\nlog_level = "debug"\n')
     loaded = config.load({"port": 1003}, {"KABINA_PORT": "1002", "KABINA_HOST": "127.0.0.3"}, file)
-    assert (loaded.port, loaded.host, loaded.log_level) == (1003, "127.0.0.3", "debug")
+    assert (loaded.port, loaded.host, loaded.log_level) == (1003, ("127.0.0.3",), "debug")
 
 
 def test_the_media_port_follows_the_http_port_unless_said_otherwise():
@@ -20,9 +20,14 @@ def test_the_media_port_follows_the_http_port_unless_said_otherwise():
     assert config.load({"port": 9000, "media_port": 0}, {}).effective_media_port == 0
 
 
-def test_a_bound_address_is_announced_unless_another_is_configured():
-    assert config.load({"host": "127.0.0.1"}, {}).announced_ip() == "127.0.0.1"
-    assert config.load({"public_ip": "192.0.2.9"}, {}).announced_ip() == "192.0.2.9"
+def test_addresses_come_one_by_one_or_with_commas_from_every_source(tmp_path: Path):
+    file = tmp_path / "kabina.toml"
+    for lines in ('host = "127.0.0.1,::1"', 'host = ["127.0.0.1", "::1"]'):
+        file.write_text(lines + "\n")
+        assert config.load({}, {}, file).host == ("127.0.0.1", "::1")
+    assert config.load({}, {"KABINA_HOST": "127.0.0.1, ::1"}).host == ("127.0.0.1", "::1")
+    assert config.load({"host": ["127.0.0.1", "::1"]}, {}).host == ("127.0.0.1", "::1")
+    assert config.load({"host": ["127.0.0.1,::1"]}, {}).host == ("127.0.0.1", "::1")
 
 
 @pytest.mark.parametrize(
@@ -30,7 +35,9 @@ def test_a_bound_address_is_announced_unless_another_is_configured():
     [
         ({"port": 70000}, {}),
         ({"host": "example.org"}, {}),
-        ({"public_ip": "::1"}, {}),
+        ({"host": ""}, {}),
+        ({"public_ip": "::1"}, {}),  # an IPv6 address for a server without IPv6
+        ({"public_ip": "192.0.2.9,192.0.2.10"}, {}),
         ({}, {"KABINA_PORT": "many"}),
         ({}, {"KABINA_DEMO": "perhaps"}),
         ({"log_level": "loud"}, {}),
