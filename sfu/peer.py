@@ -107,9 +107,13 @@ class Peer:
     def dtls_received(self, datagram: bytes) -> bool:
         return self._dtls.receive(datagram)
 
+    def end(self) -> None:
+        """Begins to free everything, and waits for nothing; `close` waits for that too."""
+        self.receive(PeerEvent.CLOSED)
+
     async def close(self) -> None:
         """Frees everything; idempotent, and done within 2 s whatever the other end does."""
-        self.receive(PeerEvent.CLOSED)
+        self.end()
         if self._closing is not None:
             await asyncio.shield(self._closing)
 

@@ -17,8 +17,12 @@ class FromClient(msgspec.Struct, frozen=True, tag_field="type", kw_only=True):
 
 
 class Hello(FromClient, frozen=True, tag="hello", kw_only=True):
+    """`instance`: what the page calls itself; with it, it may come back to what it has left."""
+
     version: int
     token: str
+    # At least 128 bits in base64url, so that nobody finds another's by trying.
+    instance: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{22,64}$")] | None = None
 
 
 class OfferMessage(FromClient, frozen=True, tag="offer", kw_only=True):
@@ -115,6 +119,9 @@ class Welcome(FromServer, frozen=True, tag="welcome", kw_only=True):
     languages: list[str]
     meeting: dict[str, Any]
     ice_servers: list[IceServerEntry] = []
+    resumed: bool = False
+    media: str | None = None
+    listen: str | None = None
     re: int | None = None
 
 

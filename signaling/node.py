@@ -13,6 +13,7 @@ from kabina.interpretation.meeting import Meeting
 from kabina.mixer.language_mixer import LanguageMixer
 from kabina.native.libraries import Library, LibraryError, load_crypto, load_opus, load_srtp
 from kabina.sfu.forwarding_unit import ForwardingUnit
+from kabina.signaling.absences import Absences
 from kabina.signaling.errors import CodedError, StartError
 from kabina.signaling.participation import MediaListener, Participation
 from kabina.signaling.room import Room
@@ -50,6 +51,7 @@ class Node:
         self.pinned: set[str] = set()  # rooms that stay although nobody is there: the demo
         self._rooms: dict[str, Room] = {}
         self._guests: dict[str, set[Participation]] = {}
+        self._absences = Absences(self.leave)
         try:
             self.libraries: Mapping[str, Library] = {
                 "opus": load_opus(),
@@ -128,20 +130,37 @@ class Node:
                 self._open(spec)
         return self._rooms[meeting]
 
-    async def join(self, grant: Grant, meeting: str, listener: MediaListener) -> Participation:
-        """Lets the holder of a grant in. CodedError if the meeting or the grant says no."""
+    async def join(
+        self, grant: Grant, meeting: str, listener: MediaListener, instance: str | None = None
+    ) -> Participation:
+        """Lets the holder of a grant in. CodedError if the meeting or the grant says no.
+
+        Whoever is there already by the same grant and `instance` is taken up as they are: from now
+        on `listener` is told, the one before is `replaced`.
+        """
         if self.closing:
             raise CodedError("server.closing", "The server is shutting down.")
         if grant.meeting != meeting:
             await self._spec(meeting)  # unknown comes before forbidden
             raise CodedError("token.forbidden", "This token is for another meeting.")
         room = await self.room(meeting)
-        participation = Participation(grant, room, self.unit, listener)
+        present = self._absences.find(grant, instance)
+        if present is not None:
+            present.return_to(listener)
+            return present
+        participation = Participation(grant, room, self.unit, listener, instance)
         self._guests.setdefault(room.id, set()).add(participation)
+        self._absences.note(participation)
         return participation
+
+    async def miss(self, participation: Participation) -> None:
+        """Their socket is lost: whoever may come back is kept for a while, others leave."""
+        if self.closing or not self._absences.miss(participation):
+            await self.leave(participation)
 
     async def leave(self, participation: Participation) -> None:
         """Idempotent. The last one out leaves an empty room, closed a while later."""
+        self._absences.forget(participation)
         room = participation.room
         guests = self._guests.get(room.id, set())
         guests.discard(participation)

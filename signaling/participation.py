@@ -42,21 +42,33 @@ class MediaListener(Protocol):
 
     def media_changed(self, state: PeerState) -> None: ...
 
+    def replaced(self) -> None:
+        """The person came back on another way: somebody else is told from now on."""
+
 
 class Participation:
     """Joins on creation; `leave` undoes everything. At most one media session at a time."""
 
     def __init__(
-        self, grant: Grant, room: Room, unit: ForwardingUnit, listener: MediaListener
+        self,
+        grant: Grant,
+        room: Room,
+        unit: ForwardingUnit,
+        listener: MediaListener,
+        instance: str | None = None,
     ) -> None:
         self.room = room
         self.grant = grant
+        self.instance = instance
+        self.has_returned = False
+        self.listening: str | None = None
         self.participant = room.admit(grant)
         self._unit = unit
         self._listener = listener
         self._peer: Peer | None = None
         self._tiles: dict[Visual, Tile] = {}
         self._left = False
+        self._offers = 0
         self._voice_flows = False
         self._is_voice_lost = False
         self._waiting_for_voice = asyncio.get_running_loop().call_later(0, lambda: None)
@@ -64,6 +76,8 @@ class Participation:
     async def offer(self, sdp: str, permissions: Permissions, listen: str | None) -> str:
         """Starts or replaces the media session; returns the answer. CodedError if refused."""
         channel = None if listen is None else ChannelId(listen)
+        self._offers += 1
+        turn = self._offers
         try:
             restarted = self._peer
             if restarted is not None and await self._unit.restart_ice(restarted, sdp):
@@ -72,11 +86,14 @@ class Participation:
             peer = await self._unit.join(sdp, permissions, self)
         except SfuError as error:
             raise CodedError(error.code, str(error)) from error
-        await self._end_media()
-        if self._left:
+        if self._left or turn != self._offers:
             await peer.close()
-            raise CodedError("protocol.order", "The session ended while its offer was answered.")
-        self._peer = peer
+            raise CodedError("protocol.order", "The session went on while its offer was answered.")
+        before, self._peer = self._peer, peer
+        if before is not None:
+            self.room.unbind_pictures(self.participant)
+            # Not awaited: it may be dead, and saying goodbye to it then takes its time.
+            before.end()
         try:
             self._connect(peer, channel)
         except CodedError:
@@ -98,6 +115,17 @@ class Participation:
             self._limit_slots()
             self.room.add_viewer(self)
 
+    def return_to(self, listener: MediaListener) -> None:
+        """The person is back on another way, with all they had."""
+        before, self._listener = self._listener, listener
+        self.has_returned = True
+        before.replaced()
+
+    @property
+    def media(self) -> PeerState | None:
+        """How the media session is; None if there is none."""
+        return None if self._peer is None else self._peer.state
+
     @property
     def sends_pictures(self) -> bool:
         """Whether the media session has a section for a camera."""
@@ -106,6 +134,7 @@ class Participation:
     def listen(self, channel: str | None) -> None:
         """Moves the listening slot; nothing is renegotiated. CodedError `channel.unknown`."""
         self.room.execute(Listen(self.participant, None if channel is None else ChannelId(channel)))
+        self.listening = channel
         if self._peer is not None:
             for slot in self._peer.slots_of(Kind.AUDIO)[:1]:
                 slot.listen_to(0 if channel is None else self.room.track_of(channel))
@@ -155,9 +184,12 @@ class Participation:
             self.expect_voice()
         if peer.state is PeerState.CLOSED:
             self._peer = None
+            self._voice_flows = False
             self.room.remove_viewer(self)
             if not self._left:
-                self.room.audio_lost(self.participant)
+                self.listening = None
+                self.room.media_gone(self.participant)
+                self._miss_media(event)
         self._listener.media_changed(peer.state)
 
     def track_flow_changed(self, peer: Peer, track: PublishedTrack, *, flows: bool) -> None:
@@ -178,10 +210,20 @@ class Participation:
             loop = asyncio.get_running_loop()
             self._waiting_for_voice = loop.call_later(VOICE_PATIENCE_S, self._miss_voice)
 
+    def _miss_media(self, event: PeerEvent) -> None:
+        if event is PeerEvent.REMOTE_CLOSED:
+            # What a page that is loaded anew says last: its next media session goes on.
+            self.expect_voice()
+        else:
+            self.room.execute(AudioLost(self.participant))
+
     def _miss_voice(self) -> None:
         # A voice that does not arrive must not keep the floor lowered, nor the channel from others.
-        gone = self._voice_flows or self._left
-        if not gone and self.room.is_on_air(self.participant):
+        if self._voice_flows or self._left:
+            return
+        if self._peer is None:
+            self.room.execute(AudioLost(self.participant))
+        elif self.room.is_on_air(self.participant):
             self._is_voice_lost = True
             self.room.execute(AudioLost(self.participant))
             self._listener.media_changed(PeerState.STALLED)

@@ -7,13 +7,7 @@ import logging
 from itertools import count
 from typing import TYPE_CHECKING, Protocol
 
-from kabina.interpretation.commands import (
-    AudioLost,
-    Command,
-    JoinMeeting,
-    LeaveMeeting,
-    Listen,
-)
+from kabina.interpretation.commands import Command, JoinMeeting, LeaveMeeting, Listen
 from kabina.interpretation.errors import InterpretationError
 from kabina.interpretation.ids import FLOOR, ChannelId, ParticipantId, Role
 from kabina.interpretation.media_plan import StagePlan
@@ -140,9 +134,8 @@ class Room:
             self._reconcile(force=True)
             self._mixer.close_source(source)
 
-    def audio_lost(self, participant: ParticipantId) -> None:
-        """Their media session is gone: floor and channel are given back, the seat is kept."""
-        self.execute(AudioLost(participant))
+    def media_gone(self, participant: ParticipantId) -> None:
+        """Their media session is over; what they have on the air is another question."""
         self.execute(Listen(participant, None))
         self.unbind_audio(participant)
         self.unbind_pictures(participant)

@@ -145,6 +145,9 @@ class _HttpSession:
             with suppress(CodedError):
                 _go_on_air(self.participation, self.on_air)
 
+    def replaced(self) -> None:
+        """A resource is one session: nobody comes back to it."""
+
 
 def bearer_token(request: web.Request) -> str:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")

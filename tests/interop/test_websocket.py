@@ -10,47 +10,21 @@ import pytest
 from aiohttp import WSMsgType
 from aiortc import RTCPeerConnection, RTCSessionDescription
 
+from kabina_sim.socket_page import SocketPage
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-
-    import aiohttp
 
     from kabina_sim.meeting import Meeting
 
 
-class Page:
-    """What a page does: sends with an id, waits for the reply, remembers the rest."""
-
-    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        self.socket = socket
-        self.pushed: list[dict[str, Any]] = []
-        self._id = 0
-
-    async def ask(self, kind: str, **fields: Any) -> dict[str, Any]:
-        self._id += 1
-        await self.socket.send_json({"type": kind, "id": self._id, **fields})
-        async with asyncio.timeout(5):
-            while True:
-                message = await self.socket.receive_json()
-                if message.get("re") == self._id:
-                    return message
-                self.pushed.append(message)
-
-    async def wait_for(self, kind: str) -> dict[str, Any]:
-        async with asyncio.timeout(5):
-            while True:
-                for message in self.pushed:
-                    if message["type"] == kind:
-                        self.pushed.remove(message)
-                        return message
-                self.pushed.append(await self.socket.receive_json())
-
-
 @asynccontextmanager
-async def page(meeting: Meeting, role: str, *languages: str, name: str = "") -> AsyncIterator[Page]:
+async def page(
+    meeting: Meeting, role: str, *languages: str, name: str = ""
+) -> AsyncIterator[SocketPage]:
     token = meeting.server.token("m", role, *languages, name=name)
     async with meeting.http.ws_connect(meeting.url("/ws")) as socket:
-        opened = Page(socket)
+        opened = SocketPage(socket)
         welcome = await opened.ask("hello", version=1, token=token)
         assert welcome["type"] == "welcome"
         yield opened
