@@ -3,7 +3,7 @@
 import './style/base.css';
 import './style/attend.css';
 import './style/stage.css';
-import { type Attendee, type AttendeeEffect, type AttendeeEvent, createAttendee, update } from './state/attendee.ts';
+import { type Attendee, type AttendeeEffect, type AttendeeEvent, createAttendee, keep, update } from './state/attendee.ts';
 import { nextChannel } from './state/hearing.ts';
 import { Shell } from './shell.ts';
 import { type AttendPage } from './views/attend.ts';
@@ -40,6 +40,7 @@ const shell = new Shell<Attendee, AttendeeEvent, AttendeeEffect>(page, {
   create: (token) => createAttendee(token, navigator.languages, 'wakeLock' in navigator, savesData()),
   update,
   session: (state) => state.session,
+  keep,
   roles: [],
   sends: 'nothing',
   run: (effect) => {
@@ -70,3 +71,4 @@ document.addEventListener('visibilitychange', () => {
   // The browser drops the lock of a hidden page.
   if (document.visibilityState === 'visible' && shell.state.awake) void keepAwake(true);
 });
+shell.restore();

@@ -3,7 +3,7 @@
 import './style/base.css';
 import './style/console.css';
 import './style/stage.css';
-import { createInterpreter, type Interpreter, type InterpreterEvent, update } from './state/interpreter.ts';
+import { createInterpreter, type Interpreter, type InterpreterEvent, keep, update } from './state/interpreter.ts';
 import type { TalkerEffect } from './state/talker.ts';
 import { Shell } from './shell.ts';
 import { onKey, onMicrophoneKey, Talk } from './talk.ts';
@@ -16,6 +16,7 @@ const shell = new Shell<Interpreter, InterpreterEvent, TalkerEffect>(page, {
   create: createInterpreter,
   update,
   session: (state) => state.talker.session,
+  keep,
   roles: ['interpreter'],
   sends: 'voice',
   run: (effect) => talk.run(effect),
@@ -30,3 +31,4 @@ onMicrophoneKey(() => {
   if (shell.state.talker.session.phase !== 'outside') shell.dispatch({ type: 'hold_pressed' });
 });
 onKey('v', () => shell.dispatch({ type: 'view_cycled' }));
+shell.restore();

@@ -3,14 +3,16 @@
  * feeds what happened back as events. All decisions are in `state/`.
  */
 
+import { leaveKeepsake, newInstance, takeKeepsake } from './keepsake.ts';
 import { LOCALES, type Locale, preferredLocale, t, useLocale } from './i18n.ts';
 import { Media, type Sends } from './rtc/media.ts';
 import { Player } from './rtc/player.ts';
 import { watchTiles } from './rtc/tiles.ts';
+import type { Kept } from './state/kept.ts';
 import type { Session, SessionEffect, SessionEvent } from './state/session.ts';
 import { meetingOfPath, readLink } from './state/token.ts';
 import type { Page } from './views/page.ts';
-import { decodeMeeting, type Levels, type Meeting } from './wire.ts';
+import { type ClientMessage, decodeMeeting, type Levels, type Meeting } from './wire.ts';
 import { Socket } from './ws/socket.ts';
 import type { Wait } from './ws/backoff.ts';
 
@@ -19,12 +21,18 @@ export type SoundEffect =
   | { do: 'play' }
   | { do: 'set_volume'; volume: number; muted: boolean };
 type Shared = SessionEffect | SoundEffect;
-type SharedEvent = SessionEvent | { type: 'playback_blocked' } | { type: 'playback_started' };
+type SharedEvent =
+  | SessionEvent
+  | { type: 'playback_blocked' }
+  | { type: 'playback_started' }
+  | { type: 'page_restored'; kept: Kept };
 
 export type Program<S, E, F> = {
   create: (token: string, languages: string[]) => S;
   update: (state: S, event: E) => [S, (F | Shared)[]];
   session: (state: S) => Session;
+  /** What a reload must not lose; null before the join and after the end. */
+  keep: (state: S) => Kept | null;
   /** The roles the page is for; empty: all. */
   roles: readonly string[];
   /** What the role may send. */
@@ -72,6 +80,9 @@ export class Shell<S, E extends { type: string }, F extends { do: string }> {
   #silent_ticks = 0;
   #state: S;
   #meeting = meetingOfPath(location.pathname);
+  #keepsake = takeKeepsake();
+  /** What this tab calls itself: the server gives its seat back to nobody else. */
+  #instance = this.#keepsake?.instance ?? newInstance();
 
   constructor(page: Page<S, E>, program: Program<S, E, F>) {
     this.#page = page;
@@ -114,10 +125,16 @@ export class Shell<S, E extends { type: string }, F extends { do: string }> {
     });
     Object.defineProperty(window, 'kabina', { value: Object.freeze(view) });
     window.addEventListener('online', () => this.#shared({ type: 'network_returned' }));
-    window.addEventListener('pagehide', () => this.#socket.close());
+    window.addEventListener('pagehide', () => {
+      const kept = program.keep(this.#state);
+      if (kept !== null) leaveKeepsake(this.#instance, kept);
+      this.#socket.close();
+    });
     window.addEventListener('pageshow', (event) => {
+      if (!event.persisted) return;
+      takeKeepsake(); // this page still knows who it is
       // Back from the browser's page cache, where sockets do not live.
-      if (event.persisted) this.#shared({ type: 'socket_closed', code: 1001 });
+      this.#shared({ type: 'socket_closed', code: 1001 });
     });
     page.addEventListener('kabina', (event) => this.dispatch((event as CustomEvent<E>).detail));
     watchTiles(page, (tiles) => this.#shared({ type: 'tiles_measured', tiles }));
@@ -126,6 +143,13 @@ export class Shell<S, E extends { type: string }, F extends { do: string }> {
     page.now_ms = Date.now();
     setInterval(() => this.#tick(), 250);
     void this.#speak(preferredLocale(), false);
+  }
+
+  /** Once the page can run its effects: back to where it was before a reload. */
+  restore(): void {
+    if (this.#keepsake !== null && this.#page.problem === undefined) {
+      this.#shared({ type: 'page_restored', kept: this.#keepsake.kept });
+    }
   }
 
   get state(): S {
@@ -213,7 +237,7 @@ export class Shell<S, E extends { type: string }, F extends { do: string }> {
       case 'close_socket':
         return this.#socket.close();
       case 'send':
-        return this.#socket.send(shared.message);
+        return this.#socket.send(this.#named(shared.message));
       case 'retry_in':
         return this.#later(shared.wait, { type: 'retry_due' });
       case 'offer_in':
@@ -234,6 +258,10 @@ export class Shell<S, E extends { type: string }, F extends { do: string }> {
       case 'set_volume':
         return this.#player.setVolume(shared.volume, shared.muted);
     }
+  }
+
+  #named(message: ClientMessage & { id?: number }): ClientMessage & { id?: number } {
+    return message.type === 'hello' ? { ...message, instance: this.#instance } : message;
   }
 
   async #offer(): Promise<void> {

@@ -4,7 +4,7 @@ import './style/base.css';
 import './style/console.css';
 import './style/stage.css';
 import { VisualSources } from './rtc/visuals.ts';
-import { createSpeaker, type Speaker, type SpeakerEffect, type SpeakerEvent, update } from './state/speaker.ts';
+import { createSpeaker, keep, type Speaker, type SpeakerEffect, type SpeakerEvent, update } from './state/speaker.ts';
 import { Shell } from './shell.ts';
 import { onMicrophoneKey, Talk } from './talk.ts';
 import type { SpeakPage } from './views/speak.ts';
@@ -15,6 +15,7 @@ const shell = new Shell<Speaker, SpeakerEvent, SpeakerEffect>(page, {
   create: createSpeaker,
   update,
   session: (state) => state.talker.session,
+  keep,
   roles: ['speaker', 'operator'],
   sends: 'voice_and_pictures',
   run: (effect) => {
@@ -38,3 +39,4 @@ const visuals = new VisualSources(
 onMicrophoneKey(() => {
   if (shell.state.talker.session.phase !== 'outside') shell.dispatch({ type: 'hold_pressed' });
 });
+shell.restore();

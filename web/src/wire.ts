@@ -52,6 +52,10 @@ export type Welcome = {
   languages: string[];
   meeting: Meeting;
   ice_servers: IceServer[];
+  /** The session of before goes on, with its media in this state and this channel in the slot. */
+  resumed: boolean;
+  media: MediaState | null;
+  listen: string | null;
 };
 export type WireError = {
   type: 'error';
@@ -77,7 +81,7 @@ export type ServerMessage =
   | { type: 'goodbye'; code: string; message: string };
 
 export type ClientMessage =
-  | { type: 'hello'; version: number; token: string }
+  | { type: 'hello'; version: number; token: string; instance?: string }
   | { type: 'offer'; sdp: string; listen: string | null }
   | { type: 'listen'; channel: string }
   | { type: 'take_floor'; language: string }
@@ -101,6 +105,7 @@ function fail(what: string): never {
 }
 const text: Reader<string> = (v) => (typeof v === 'string' ? v : fail('text'));
 const number: Reader<number> = (v) => (typeof v === 'number' && Number.isFinite(v) ? v : fail('number'));
+const flag: Reader<boolean> = (v) => (typeof v === 'boolean' ? v : fail('flag'));
 const fields: Reader<Fields> = (v) =>
   typeof v === 'object' && v !== null && !Array.isArray(v) ? (v as Fields) : fail('object');
 /** Null also where the field is left out. */
@@ -202,6 +207,8 @@ const levels: Reader<Levels> = (v) => {
   return { type: 'levels', floor_db: maybe(number)(f.floor_db), channels };
 };
 
+const mediaState = oneOf<MediaState>('connecting', 'connected', 'stalled', 'lost');
+
 const READERS: Record<ServerMessage['type'], (f: Fields) => ServerMessage> = {
   welcome: (f) => ({
     type: 'welcome',
@@ -213,6 +220,9 @@ const READERS: Record<ServerMessage['type'], (f: Fields) => ServerMessage> = {
     languages: list(text)(f.languages),
     meeting: meeting(f.meeting),
     ice_servers: maybe(list(iceServer))(f.ice_servers) ?? [],
+    resumed: maybe(flag)(f.resumed) ?? false,
+    media: maybe(mediaState)(f.media),
+    listen: maybe(text)(f.listen),
   }),
   answer: (f) => ({
     type: 'answer',
@@ -233,7 +243,7 @@ const READERS: Record<ServerMessage['type'], (f: Fields) => ServerMessage> = {
   levels,
   media: (f) => ({
     type: 'media',
-    state: oneOf('connecting', 'connected', 'stalled', 'lost')(f.state),
+    state: mediaState(f.state),
   }),
   goodbye: (f) => ({ type: 'goodbye', code: text(f.code), message: text(f.message) }),
 };

@@ -1,6 +1,6 @@
 /** A meeting and what happens to a session, for the tests of the states. */
 
-import type { ChannelState, Meeting, ServerMessage } from '../src/wire.ts';
+import type { ChannelState, Meeting, ServerMessage, Welcome } from '../src/wire.ts';
 import type { SessionEvent } from '../src/state/session.ts';
 
 export function meetingOf(states: Record<string, ChannelState>, revision = 1): Meeting {
@@ -34,7 +34,7 @@ export const message = (m: ServerMessage): SessionEvent & { type: 'message_recei
   now_ms: 1000,
 });
 
-export const welcome = (re: number, meeting = MEETING): ServerMessage => ({
+export const welcome = (re: number, meeting = MEETING, resumed: Partial<Welcome> = {}): ServerMessage => ({
   type: 'welcome',
   re,
   version: 1,
@@ -44,6 +44,10 @@ export const welcome = (re: number, meeting = MEETING): ServerMessage => ({
   languages: ['fr'],
   meeting,
   ice_servers: [],
+  resumed: false,
+  media: null,
+  listen: null,
+  ...resumed,
 });
 
 export const failure = (re: number | null, code: string, holder: string | null = null): ServerMessage => ({

@@ -44,6 +44,7 @@ test('an example with any one field of a wrong type is refused or has no such ty
     for (const wrong of [[], { nested: {} }, true]) {
       for (const key of Object.keys(JSON.parse(example))) {
         if (key === 'meeting' || key === 'channels') continue; // objects themselves
+        if (key === 'resumed' && wrong === true) continue;
         const broken = decode(JSON.stringify({ ...JSON.parse(example), [key]: wrong }));
         if (key === 'languages' && Array.isArray(wrong)) assert.ok(broken);
         else assert.equal(broken, null, `${key} in ${example}`);

@@ -55,6 +55,11 @@ class Stage:
     def link(self, page: str, role: str, *languages: str) -> str:
         return f"{self.server.url}/{page}/m#{self.server.token('m', role, *languages)}"
 
+    async def view(self) -> dict[str, Any]:
+        async with self.http.get(f"{self.server.url}/api/meetings/m") as response:
+            assert response.status == 200
+            return await response.json()
+
     async def publish(self, channel: str, tone_hz: float) -> None:
         """A tone over WHIP: cheaper than a page that speaks."""
         role, languages = ("speaker", ()) if channel == "floor" else ("interpreter", (channel,))

@@ -1,5 +1,6 @@
 /** The attendee's page: a session that only listens, and how loud. */
 
+import { inside, type Kept, nothingKept } from './kept.ts';
 import { autonym, hearing, preselect } from './hearing.ts';
 import { createSession, type Session, type SessionEffect, type SessionEvent, update as updateSession } from './session.ts';
 
@@ -26,6 +27,7 @@ export type AttendeeEvent =
   | SessionEvent
   | { type: 'choice_made'; channel: string }
   | { type: 'listen_pressed' }
+  | { type: 'page_restored'; kept: Kept }
   | { type: 'leave_pressed' }
   | { type: 'return_pressed' }
   | { type: 'volume_moved'; volume: number }
@@ -73,6 +75,11 @@ export function update(s: Attendee, event: AttendeeEvent): [Attendee, AttendeeEf
       // First: only inside the click may a page start its sound.
       return [{ ...next, has_left: false }, [{ do: 'unlock_sound' }, ...effects]];
     }
+    case 'page_restored': {
+      const { channel, volume, muted, sound_only } = event.kept;
+      const [next, effects] = bySession({ ...s, volume, muted, sound_only }, { type: 'join_asked', channel });
+      return [next, [{ do: 'unlock_sound' }, { do: 'set_volume', volume, muted }, ...effects]];
+    }
     case 'leave_pressed': {
       const [next, effects] = bySession(s, { type: 'left' });
       const left = { ...next, choice: s.session.channel, blocked: false, awake: false, has_left: true };
@@ -101,6 +108,11 @@ export function update(s: Attendee, event: AttendeeEvent): [Attendee, AttendeeEf
     default:
       return bySession(s, event);
   }
+}
+
+/** What a reload must not lose. */
+export function keep({ session, volume, muted, sound_only }: Attendee): Kept | null {
+  return inside(session) ? { ...nothingKept, channel: session.channel, volume, muted, sound_only } : null;
 }
 
 const loudness = (s: Attendee): [Attendee, AttendeeEffect[]] => [

@@ -2,6 +2,7 @@
 
 import { type Booth, FLOOR, type Meeting } from '../wire.ts';
 import { autonym } from './hearing.ts';
+import { type Kept, keepTalker } from './kept.ts';
 import { answered, request } from './session.ts';
 import {
   createTalker,
@@ -11,6 +12,7 @@ import {
   type TalkerEvent,
   type TalkerStep,
   ready as talkerReady,
+  restoreTalker,
   andThen,
   turn,
   updateTalker,
@@ -38,6 +40,7 @@ export type InterpreterEvent =
   | { type: 'view_chosen'; view: View }
   | { type: 'view_cycled' }
   | { type: 'enter_pressed' }
+  | { type: 'page_restored'; kept: Kept }
   | { type: 'leave_pressed' };
 
 const WORDING: Wording = { take: { type: 'take_channel' }, release: { type: 'release_channel' } };
@@ -70,7 +73,11 @@ export function update(s: Interpreter, event: InterpreterEvent): [Interpreter, T
     case 'view_cycled':
       return [{ ...s, view: VIEWS[(VIEWS.indexOf(s.view) + 1) % VIEWS.length] ?? 'both' }, []];
     case 'enter_pressed':
-      return enter(s);
+      return enter(s, boothOf(s)?.id ?? null);
+    case 'page_restored': {
+      const { booth, holding, volume, device } = event.kept;
+      return enter({ ...s, talker: restoreTalker(s.talker, holding, volume, device) }, booth);
+    }
     case 'leave_pressed': {
       const [next, effects] = byTalker(s, { type: 'left' });
       return [{ ...next, seat: 'none' }, effects];
@@ -82,15 +89,24 @@ export function update(s: Interpreter, event: InterpreterEvent): [Interpreter, T
   }
 }
 
-function enter(s: Interpreter): [Interpreter, TalkerEffect[]] {
-  const booth = boothOf(s);
+/** What a reload must not lose. */
+export function keep(s: Interpreter): Kept | null {
+  return keepTalker(s.talker, { channel: FLOOR, booth: s.booth });
+}
+
+function enter(s: Interpreter, booth: string | null): [Interpreter, TalkerEffect[]] {
   if (booth === null) return [s, []];
   const talker = { ...s.talker, microphone: opening(s.talker.microphone) };
-  const entering = { ...s, talker, booth: booth.id, seat: 'joining' as const, seat_refusal: null };
+  const entering = { ...s, talker, booth, seat: 'joining' as const, seat_refusal: null };
   const [next, effects] = byTalker(entering, { type: 'join_asked', channel: FLOOR });
   return [
     next,
-    [{ do: 'unlock_sound' }, { do: 'open_microphone', device: talker.microphone.device }, ...effects],
+    [
+      { do: 'unlock_sound' },
+      { do: 'set_volume', volume: talker.volume, muted: false },
+      { do: 'open_microphone', device: talker.microphone.device },
+      ...effects,
+    ],
   ];
 }
 

@@ -194,6 +194,8 @@ function leave(s: Session): Step {
 }
 
 function offerAgain(s: Session): Step {
+  // Known when the socket is back: then the lost path is offered anew.
+  if (s.phase === 'reconnecting') return [{ ...s, media: 'lost' }, []];
   if (s.phase !== 'live' || s.media === 'offering') return [s, []];
   const offers = s.offers + 1;
   // Without media the person hears nothing, so the first try is at once.
@@ -260,7 +262,8 @@ function forget(s: Session, message: ServerMessage): Session {
 
 function welcomed(s: Session, message: Welcome, now_ms: number): Step {
   const { participant, name, languages } = message;
-  const effects: SessionEffect[] = [{ do: 'make_offer' }];
+  const flows = message.resumed && goesOn(message.media) && goesOn(s.media);
+  const effects: SessionEffect[] = flows ? [] : [{ do: 'make_offer' }];
   if (s.phase === 'reconnecting') effects.push({ do: 'announce', text: 'said-reconnected' });
   const tell = (next: Session): Step =>
     next.tiles.length === 0 ? [next, []] : request(next, { type: 'view', slots: next.tiles });
@@ -270,8 +273,8 @@ function welcomed(s: Session, message: Welcome, now_ms: number): Step {
       phase: 'live',
       attempts: 0,
       offers: 0,
-      media: 'connecting',
-      confirmed: null,
+      media: flows ? (message.media ?? 'connecting') : 'connecting',
+      confirmed: flows ? (message.listen ?? '') : null,
       // A snapshot: taken even if its revision is lower, for the server may have started anew.
       meeting: message.meeting,
       meeting_at_ms: now_ms,
@@ -280,8 +283,11 @@ function welcomed(s: Session, message: Welcome, now_ms: number): Step {
     },
     effects,
   ];
-  return chain(inside, tell);
+  return chain(chain(inside, tell), settle);
 }
+
+/** Whether media need no new offer: both ends say so. */
+const goesOn = (media: Session['media'] | null): boolean => media === 'connected' || media === 'stalled';
 
 function refused(s: Session, kind: Request | null, error: WireError): Step {
   if (kind === 'hello' || (kind === null && error.code.startsWith('token.'))) {

@@ -1,8 +1,10 @@
 /** The speaker's page: a talker that holds the floor in one language. Hears nothing unless asked: loudspeakers echo. */
 
+import { type Kept, keepTalker } from './kept.ts';
 import { answered, request } from './session.ts';
 import {
   createTalker,
+  restoreTalker,
   type Talker,
   type TalkerEffect,
   type TalkerEvent,
@@ -41,6 +43,7 @@ export type SpeakerEvent =
   | { type: 'language_chosen'; language: string }
   | { type: 'hearing_chosen'; channel: string | null }
   | { type: 'enter_pressed' }
+  | { type: 'page_restored'; kept: Kept }
   | { type: 'leave_pressed' };
 
 export type SpeakerEffect = TalkerEffect | VisualEffect;
@@ -67,24 +70,36 @@ export function update(s: Speaker, event: SpeakerEvent): [Speaker, SpeakerEffect
       return s.talker.hold === 'off' ? [{ ...s, language: event.language }, []] : [s, []];
     case 'hearing_chosen':
       return hear(s, event.channel);
-    case 'enter_pressed': {
-      const talker = { ...s.talker, microphone: opening(s.talker.microphone) };
-      const [next, effects] = byTalker({ ...s, talker }, { type: 'join_asked', channel: s.hears });
-      return [
-        next,
-        [
-          { do: 'unlock_sound' },
-          { do: 'set_volume', volume: talker.volume, muted: s.hears === null },
-          { do: 'open_microphone', device: talker.microphone.device },
-          ...effects,
-        ],
-      ];
+    case 'enter_pressed':
+      return enter(s);
+    case 'page_restored': {
+      const { channel, language, holding, volume, device } = event.kept;
+      return enter({ ...s, hears: channel, language, talker: restoreTalker(s.talker, holding, volume, device) });
     }
     case 'leave_pressed':
       return byTalker(s, { type: 'left' });
     default:
       return byTalker(s, event);
   }
+}
+
+/** What a reload must not lose; the browser asks anew for a camera or a screen. */
+export function keep(s: Speaker): Kept | null {
+  return keepTalker(s.talker, { channel: s.hears, language: s.language });
+}
+
+function enter(s: Speaker): [Speaker, SpeakerEffect[]] {
+  const talker = { ...s.talker, microphone: opening(s.talker.microphone) };
+  const [next, effects] = byTalker({ ...s, talker }, { type: 'join_asked', channel: s.hears });
+  return [
+    next,
+    [
+      { do: 'unlock_sound' },
+      { do: 'set_volume', volume: talker.volume, muted: s.hears === null },
+      { do: 'open_microphone', device: talker.microphone.device },
+      ...effects,
+    ],
+  ];
 }
 
 /** The server is told once a picture is being sent, and again after a new link: it forgets with the session. */
@@ -97,12 +112,14 @@ function show(s: Speaker, event: VisualEvent): [Speaker, SpeakerEffect[]] {
   return [{ ...next, shows, talker: { ...s.talker, session } }, [...effects, ...more]];
 }
 
-function showAgain(talker: Talker, visuals: Visuals): TalkerStep {
+/** A session taken up may still show what was closed meanwhile, or was lost with the page before. */
+function showAgain(talker: Talker, visuals: Visuals, resumed: boolean): TalkerStep {
   let step: TalkerStep = [talker, []];
   for (const what of ['camera', 'screen'] as const) {
-    if (flows(visuals[what])) {
+    const on = flows(visuals[what]);
+    if (on || resumed) {
       step = andThen(step, (t) => {
-        const [session, effects] = request(t.session, { type: 'show', what, on: true });
+        const [session, effects] = request(t.session, { type: 'show', what, on });
         return [{ ...t, session }, effects];
       });
     }
@@ -123,8 +140,9 @@ function byTalker(s: Speaker, event: TalkerEvent): [Speaker, SpeakerEffect[]] {
   const answers = event.type === 'message_received' ? answered(s.talker.session, event.message) : null;
   let step = updateTalker(s.talker, event, words);
   if (event.type === 'message_received' && answers === 'hello' && event.message.type === 'welcome') {
+    const { resumed } = event.message;
     step = andThen(step, (t) => turn(t, 'link_back', words, event.now_ms));
-    step = andThen(step, (t) => showAgain(t, s.visuals));
+    step = andThen(step, (t) => showAgain(t, s.visuals, resumed));
   }
   const [talker, effects]: [Talker, SpeakerEffect[]] = step;
   const { phase } = talker.session;

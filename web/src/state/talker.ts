@@ -3,7 +3,7 @@
  * (the channel, the floor). The page gives the messages that take and release it.
  */
 
-import type { ClientMessage } from '../wire.ts';
+import type { ClientMessage, Welcome } from '../wire.ts';
 import { type Hold, type HoldEvent, move } from './hold.ts';
 import {
   closedMicrophone,
@@ -35,6 +35,8 @@ export type Talker = {
   refusal: Refusal | null;
   volume: number;
   blocked: boolean;
+  /** The page was loaded anew: what it held is its own only if the server still says so. */
+  restored: boolean;
 };
 
 export type TalkerEvent =
@@ -72,7 +74,14 @@ export function createTalker(token: string): Talker {
     refusal: null,
     volume: 1,
     blocked: false,
+    restored: false,
   };
+}
+
+/** After a reload: the person held it a moment ago, and has not let go. */
+export function restoreTalker(t: Talker, holding: boolean, volume: number, device: string | null): Talker {
+  const microphone = { ...opening(t.microphone), device };
+  return { ...t, microphone, volume, hold: holding ? 'waiting' : 'off', restored: true };
 }
 
 export type TalkerStep = [Talker, TalkerEffect[]];
@@ -159,6 +168,7 @@ function bySession(t: Talker, event: SessionEvent, wording: Wording): TalkerStep
   }
   if (event.type === 'message_received') {
     const { message, now_ms } = event;
+    if (message.type === 'welcome' && kind === 'hello') step = andThen(step, (next) => reunited(next, message, wording));
     if (kind === 'take_channel' || kind === 'take_floor') {
       if (message.type === 'done') step = andThen(step, (next) => turn(next, 'granted', wording, now_ms));
       if (message.type === 'error') {
@@ -172,6 +182,21 @@ function bySession(t: Talker, event: SessionEvent, wording: Wording): TalkerStep
     }
   }
   return step;
+}
+
+/** What the server still has and the person has not, and the other way round. */
+function reunited(t: Talker, welcome: Welcome, wording: Wording): TalkerStep {
+  const next = { ...t, restored: false };
+  // Nobody goes on air by themselves who may have stopped thinking of it.
+  if (t.restored && !welcome.resumed) return [{ ...next, hold: 'off', held_since_ms: null }, []];
+  if (t.hold !== 'off' || !welcome.resumed || !isOnAir(welcome)) return [next, []];
+  const [session, effects] = request(next.session, wording.release);
+  return [{ ...next, session }, effects];
+}
+
+function isOnAir({ meeting, participant }: Welcome): boolean {
+  const heard = [...meeting.floor.speakers, ...meeting.channels.flatMap((c) => c.on_air)];
+  return heard.some((one) => one.participant === participant);
 }
 
 /** Runs `next` on the state of `step` and joins the effects. */
