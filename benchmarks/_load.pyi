@@ -13,6 +13,7 @@ class Load:
         *,
         stamped: bool = False,
     ) -> int: ...
+    def add_plain(self, fd: int, *, stamped: bool = False) -> int: ...
     def publish(
         self,
         end: int,

@@ -17,7 +17,7 @@ cdef extern from "kb_load.h" nogil:
     ctypedef struct kb_load:
         pass
     ctypedef struct kb_load_figures:
-        uint64_t received, bytes, lost, duplicates, failures, rtcp, sent, refused
+        uint64_t received, bytes, lost, overflowed, duplicates, failures, rtcp, sent, refused
     ctypedef struct kb_load_publication:
         const uint8_t *payloads
         const uint32_t *lengths
@@ -73,6 +73,14 @@ cdef class Load:
         end = kb_load_add(self._load, fd, profile, transmit, receive, check, len(check), stamped)
         if end < 0:
             raise RuntimeError("the load generator is running, is full, or libsrtp refuses the keys")
+        self._count += 1
+        return end
+
+    def add_plain(self, int fd, *, bint stamped=False):
+        """An end that speaks RTP without SRTP, STUN or DTLS."""
+        end = kb_load_add(self._load, fd, <kb_srtp_profile>0, NULL, NULL, NULL, 0, stamped)
+        if end < 0:
+            raise RuntimeError("the load generator is running or is full")
         self._count += 1
         return end
 

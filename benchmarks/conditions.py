@@ -6,6 +6,7 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+import time
 from pathlib import Path
 
 
@@ -55,10 +56,12 @@ class ProcessCost:
 
     def __init__(self, pid: int) -> None:
         self._folder = Path(f"/proc/{pid}")
+        # clock_getcpuclockid(3), CPUCLOCK_SCHED: all threads, also ended ones, in nanoseconds.
+        self._clock = (~pid << 3) | 2
         self._tick_s = 1 / os.sysconf("SC_CLK_TCK")
 
     def cpu_s(self) -> float:
-        return self._of(self._folder / "stat")
+        return time.clock_gettime(self._clock)
 
     def threads_s(self) -> dict[str, float]:
         """CPU seconds by thread name; threads of one name are added up."""
@@ -70,6 +73,9 @@ class ProcessCost:
             except FileNotFoundError:  # it ended meanwhile
                 continue
         return sums
+
+    def thread_count(self) -> int:
+        return len(os.listdir(self._folder / "task"))
 
     def memory_bytes(self) -> int:
         pages = int((self._folder / "statm").read_text().split()[1])

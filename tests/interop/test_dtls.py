@@ -70,14 +70,14 @@ async def test_a_certificate_that_is_not_the_offered_one_is_refused(meeting: Mee
     listener = LightListener(
         meeting.http, meeting.url("/whep/m/fr"), meeting.server.token("m", "attendee")
     )
-    offer = listener._offer
+    offer = listener.offer
 
     def lie() -> str:
         text = offer()
         digest = text.partition("sha-256 ")[2].partition("\r\n")[0]
         return text.replace(digest, digest[3:] + ":00")
 
-    listener._offer = lie  # type: ignore[method-assign]
+    listener.offer = lie  # type: ignore[method-assign]
     starting = asyncio.create_task(listener.start())
     async with asyncio.timeout(10):
         while meeting.server.metric("kabina_plane_nominations_total") == 0:

@@ -113,7 +113,7 @@ async def test_junk_at_the_media_port_costs_no_session_and_no_exception(
     await meeting.publish("floor", 440.0)
     listener = await meeting.listen("fr")
     light = await meeting.listen_lightly("fr", meeting.server.token("m", "attendee"))
-    server = light._server
+    server = light.server
     await listener.listen_for(1.0)
     rng = random.Random(7)
     peers = meeting.server.metric("kabina_peers")

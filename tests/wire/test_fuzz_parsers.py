@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from kabina.interpretation.ids import Role
 from kabina.sfu import negotiation, sdp_limits
+from kabina.sfu.candidates import host_candidates
 from kabina.sfu.dtls_filter import may_enter_handshake
 from kabina.sfu.errors import PeerError
 from kabina.sfu.negotiation import Permissions
@@ -161,8 +162,7 @@ def answered(data: bytes) -> None:
             "p" * 24,
             (Fingerprint("sha-256", ":".join(["00"] * 32)),),
             Setup.ACTIVE,
-            "127.0.0.1",
-            9,
+            host_candidates(["127.0.0.1"], 9),
             1,
         ),
         prepared,

@@ -30,6 +30,8 @@ typedef struct load_end {
     uint16_t sequence;
     uint32_t timestamp, payload_index;
     size_t payload_offset;
+    uint32_t sent_packets, sent_octets; /* for its sender reports */
+    uint32_t overflows;                 /* the kernel's count of what this socket had no room for */
     kb_load_figures figures;
 } load_end;
 
@@ -59,6 +61,12 @@ static void put32(uint8_t *at, uint32_t value)
     at[2] = (uint8_t)(value >> 8), at[3] = (uint8_t)value;
 }
 
+static uint64_t ntp(int64_t realtime_ns)
+{
+    uint64_t seconds = (uint64_t)(realtime_ns / 1000000000ll) + 2208988800u, rest = (uint64_t)(realtime_ns % 1000000000ll);
+    return seconds << 32 | (rest << 32) / 1000000000u;
+}
+
 static uint32_t get32(const uint8_t *at)
 {
     return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
@@ -84,8 +92,10 @@ void kb_load_free(kb_load *load)
 {
     kb_load_stop(load);
     for (uint32_t i = 0; i < load->count; i++) {
-        load->srtp.dealloc(load->ends[i].receive);
-        load->srtp.dealloc(load->ends[i].transmit);
+        if (load->ends[i].receive)
+            load->srtp.dealloc(load->ends[i].receive);
+        if (load->ends[i].transmit)
+            load->srtp.dealloc(load->ends[i].transmit);
         close(load->ends[i].fd);
     }
     if (load->epoll >= 0)
@@ -101,11 +111,16 @@ int kb_load_add(kb_load *load, int fd, kb_srtp_profile profile, const uint8_t *t
         return -1;
     load_end *end = &load->ends[load->count];
     memset(end, 0, sizeof *end);
-    end->transmit = kb_srtp_context(&load->srtp, profile, transmit, true);
-    end->receive = kb_srtp_context(&load->srtp, profile, receive, false);
+    bool keyed = true;
+    if (transmit && receive) {
+        end->transmit = kb_srtp_context(&load->srtp, profile, transmit, true);
+        end->receive = kb_srtp_context(&load->srtp, profile, receive, false);
+        keyed = end->transmit && end->receive;
+    }
     struct epoll_event event = {.events = EPOLLIN, .data.u32 = load->count};
     int on = 1;
-    if (!end->transmit || !end->receive || setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on) != 0 ||
+    if (!keyed || setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on) != 0 ||
+        setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof on) != 0 ||
         epoll_ctl(load->epoll, EPOLL_CTL_ADD, fd, &event) != 0) {
         if (end->transmit)
             load->srtp.dealloc(end->transmit);
@@ -114,7 +129,8 @@ int kb_load_add(kb_load *load, int fd, kb_srtp_profile profile, const uint8_t *t
         return -1;
     }
     end->fd = fd;
-    memcpy(end->check, check, check_bytes);
+    if (check_bytes)
+        memcpy(end->check, check, check_bytes);
     end->check_bytes = check_bytes;
     end->stamped = stamped;
     /* Spread over their period, or all ends would report in one burst. */
@@ -153,9 +169,11 @@ static void publish(kb_load *load, load_end *end, int64_t now)
     if (p->stamped && payload >= 8)
         memcpy(packet + 12 + payload - 8, &now, 8);
     int bytes = (int)(12 + payload);
-    if (load->srtp.protect(end->transmit, packet, &bytes) == KB_SRTP_OK) {
+    if (!end->transmit || load->srtp.protect(end->transmit, packet, &bytes) == KB_SRTP_OK) {
         transmit(end, packet, (size_t)bytes);
         end->figures.sent++;
+        end->sent_packets++;
+        end->sent_octets += (uint32_t)payload;
     }
     end->sequence++;
     end->timestamp += p->timestamp_step;
@@ -164,14 +182,29 @@ static void publish(kb_load *load, load_end *end, int64_t now)
         end->payload_index = 0, end->payload_offset = 0;
 }
 
-static void report(kb_load *load, load_end *end)
+static void sender_report(kb_load *load, load_end *end, int64_t now)
+{
+    uint8_t packet[64] = {0x80, 200, 0, 6};
+    uint64_t at = ntp(now);
+    put32(packet + 4, end->publication.ssrc);
+    put32(packet + 8, (uint32_t)(at >> 32));
+    put32(packet + 12, (uint32_t)at);
+    put32(packet + 16, end->timestamp);
+    put32(packet + 20, end->sent_packets);
+    put32(packet + 24, end->sent_octets);
+    int bytes = 28;
+    if (!end->transmit || load->srtp.protect_rtcp(end->transmit, packet, &bytes) == KB_SRTP_OK)
+        transmit(end, packet, (size_t)bytes);
+}
+
+static void receiver_report(kb_load *load, load_end *end)
 {
     uint8_t packet[64] = {0x81, 201, 0, 7};
     put32(packet + 4, 1 + (uint32_t)(end - load->ends));
     put32(packet + 8, end->source);
     put32(packet + 16, end->highest); /* fraction and sum lost stay 0: what is lost here was never sent or dropped */
     int bytes = 32;
-    if (load->srtp.protect_rtcp(end->transmit, packet, &bytes) == KB_SRTP_OK)
+    if (!end->transmit || load->srtp.protect_rtcp(end->transmit, packet, &bytes) == KB_SRTP_OK)
         transmit(end, packet, (size_t)bytes);
 }
 
@@ -190,12 +223,12 @@ static void take(kb_load *load, load_end *end, uint8_t *packet, int bytes, int64
     if (bytes < 12 || packet[0] < 128)
         return; /* answers to checks */
     if (packet[1] >= 192 && packet[1] <= 223) {
-        if (load->srtp.unprotect_rtcp(end->receive, packet, &bytes) == KB_SRTP_OK)
+        if (!end->receive || load->srtp.unprotect_rtcp(end->receive, packet, &bytes) == KB_SRTP_OK)
             end->figures.rtcp++;
         return;
     }
     int wire_bytes = bytes;
-    int status = load->srtp.unprotect(end->receive, packet, &bytes);
+    int status = end->receive ? load->srtp.unprotect(end->receive, packet, &bytes) : KB_SRTP_OK;
     if (status != KB_SRTP_OK) {
         if (status == KB_SRTP_REPLAY_FAIL || status == KB_SRTP_REPLAY_OLD)
             end->figures.duplicates++;
@@ -222,15 +255,25 @@ static void take(kb_load *load, load_end *end, uint8_t *packet, int bytes, int64
         count_delay(load, packet, bytes, at_ns);
 }
 
-static int64_t arrival_ns(struct msghdr *header)
+/* When the datagram came; counts what the socket had no room for before it. */
+static int64_t arrival_ns(load_end *end, struct msghdr *header)
 {
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c))
-        if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPNS) {
+    int64_t at_ns = 0;
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
+        if (c->cmsg_level != SOL_SOCKET)
+            continue;
+        if (c->cmsg_type == SCM_TIMESTAMPNS) {
             struct timespec at;
             memcpy(&at, CMSG_DATA(c), sizeof at);
-            return at.tv_sec * 1000000000ll + at.tv_nsec;
+            at_ns = at.tv_sec * 1000000000ll + at.tv_nsec;
+        } else if (c->cmsg_type == SO_RXQ_OVFL) {
+            uint32_t overflows;
+            memcpy(&overflows, CMSG_DATA(c), sizeof overflows);
+            end->figures.overflowed += overflows - end->overflows;
+            end->overflows = overflows;
         }
-    return now_ns();
+    }
+    return at_ns ? at_ns : now_ns();
 }
 
 static void drain(kb_load *load, load_end *end)
@@ -244,7 +287,7 @@ static void drain(kb_load *load, load_end *end)
     }
     int count = recvmmsg(end->fd, messages, BATCH, MSG_DONTWAIT, NULL);
     for (int i = 0; i < count; i++)
-        take(load, end, load->packets[i], (int)messages[i].msg_len, arrival_ns(&messages[i].msg_hdr));
+        take(load, end, load->packets[i], (int)messages[i].msg_len, arrival_ns(end, &messages[i].msg_hdr));
 }
 
 /* Sends what is due; returns when something is due next. */
@@ -254,12 +297,15 @@ static int64_t send_due(kb_load *load, int64_t now)
     for (uint32_t i = 0; i < load->count; i++) {
         load_end *end = &load->ends[i];
         if (end->next_check_ns <= now) {
-            transmit(end, end->check, end->check_bytes);
+            if (end->check_bytes)
+                transmit(end, end->check, end->check_bytes);
             end->next_check_ns = now + CHECK_NS;
         }
         if (end->next_report_ns <= now) {
+            if (end->publishes)
+                sender_report(load, end, now_ns());
             if (end->has_source)
-                report(load, end);
+                receiver_report(load, end);
             end->next_report_ns = now + REPORT_NS;
         }
         if (!end->publishes)
@@ -340,6 +386,7 @@ static void add(kb_load_figures *sum, const load_end *end)
     const kb_load_figures *f = &end->figures;
     sum->received += f->received, sum->bytes += f->bytes;
     sum->duplicates += f->duplicates, sum->failures += f->failures;
+    sum->overflowed += f->overflowed;
     sum->rtcp += f->rtcp, sum->sent += f->sent, sum->refused += f->refused;
     uint64_t expected = end->has_source ? (uint64_t)(end->highest + 1 - end->first) : 0;
     sum->lost += expected > f->received ? expected - f->received : 0;

@@ -21,6 +21,7 @@ typedef struct kb_load_figures {
     uint64_t received;   /* authenticated RTP packets, each once */
     uint64_t bytes;      /* of datagrams, as on the wire without UDP and IP */
     uint64_t lost;       /* holes between the first and the highest sequence number */
+    uint64_t overflowed; /* of any kind, dropped by the kernel because we read too late (SO_RXQ_OVFL) */
     uint64_t duplicates; /* refused by the replay window */
     uint64_t failures;   /* refused by authentication */
     uint64_t rtcp;
@@ -43,7 +44,8 @@ kb_load *kb_load_new(const kb_srtp_table *srtp, uint32_t capacity);
 /* Ends the thread, closes the sockets it was given. */
 void kb_load_free(kb_load *load);
 
-/* `check` is a signed STUN check, sent again every 2.5 s. Returns the end's number, or -1 (full, keys refused). */
+/* `check` is a signed STUN check, sent again every 2.5 s; none of it when it has 0 bytes. Without keys (both NULL) the
+ * end speaks plain RTP. Returns the end's number, or -1 (full, keys refused). */
 int kb_load_add(kb_load *load, int fd, kb_srtp_profile profile, const uint8_t *transmit, const uint8_t *receive,
                 const uint8_t *check, size_t check_bytes, bool stamped);
 void kb_load_publish(kb_load *load, int end, const kb_load_publication *publication);

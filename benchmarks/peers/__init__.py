@@ -1,0 +1,1 @@
+"""Kabina beside other forwarders: one load generator, one run."""
