@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PARTS = ("twcc", "bwe", "allocation", "rtcp")
+PARTS = ("twcc", "trend", "bwe", "allocation", "rtcp")
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
 # 2.5 Mb/s carry all three layers, 300 kb/s the lowest, from 15 s to 30 s.
 NARROW = {"seconds": 45, "path": "0:2500,15000:300,30000:2500"}
@@ -32,6 +32,7 @@ class Tenth:
     usage: int
     probes: int
     good_probes: int
+    since_shown_ms: int
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +75,11 @@ def test_a_narrow_path_is_noticed_in_3_s_and_a_wide_one_used_in_10(
     model, queue_ms, loss_per_mille, seed
 ):
     tenths = model(**NARROW, queue_ms=queue_ms, loss=loss_per_mille, seed=seed)
-    assert settled_ms(tenths, 15_000, 300) <= 3000
+    # What filled half a second of queue drains by the 50 kb/s that sound and picture leave, a sixth of the path.
+    assert settled_ms(tenths, 15_000, 300) <= 3000 + 10 * max(0, queue_ms - 300)
+    falls = [tenth for tenth in tenths if 15_000 < tenth.at_ms <= 19_000]
+    assert all(tenth.layer == 0 for tenth in falls if tenth.at_ms > 15_500)
+    assert max(tenth.since_shown_ms for tenth in falls) <= 700 + max(0, queue_ms - 300)
     narrow = [tenth for tenth in tenths if 19_000 < tenth.at_ms <= 30_000]
     # The picture never goes, and probes may fill the queue for a moment only.
     assert {tenth.layer for tenth in narrow} == {0}
@@ -91,6 +96,14 @@ def test_five_percent_of_random_loss_does_not_bring_the_picture_down(model, rtt_
     tenths = model(seconds=60, path="0:3000", loss=50, rtt_ms=rtt_ms, seed=seed)
     assert all(tenth.layer == 2 for tenth in tenths if tenth.at_ms > 10_000)
     assert min(tenth.estimate_kbps for tenth in tenths if tenth.at_ms > 10_000) >= 1600
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("radio", [{"jitter_ms": 20}, {"pause_ms": 50}])
+def test_a_restless_radio_costs_no_layer(model, radio, seed):
+    tenths = model(seconds=60, path="0:3000", seed=seed, **radio)
+    assert all(tenth.layer == 2 for tenth in tenths if tenth.at_ms > 10_000)
+    assert max(tenth.since_shown_ms for tenth in tenths if tenth.at_ms > 10_000) <= 150
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

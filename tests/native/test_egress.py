@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PARTS = ("twcc", "bwe", "allocation", "rtcp", "egress")
+PARTS = ("twcc", "trend", "bwe", "allocation", "rtcp", "egress")
 
 
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")

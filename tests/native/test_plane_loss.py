@@ -43,7 +43,9 @@ def test_a_lost_packet_is_sent_again_as_it_was_in_a_stream_of_its_own(plane, clo
     assert plane.slot_readings(slot).retransmitted == 2
 
 
-def test_what_was_sent_before_a_switch_is_repeated_with_the_numbers_it_had(plane, clock, connect):
+def test_a_layer_that_was_left_is_not_repeated_and_the_present_one_with_its_numbers(
+    plane, clock, connect
+):
     publisher, listener = connect("publisher"), connect("listener")
     low = Camera(publisher, 1, rid=b"q", picture=5, sequence=40)
     high = Camera(publisher, 2, rid=b"f", picture=900, sequence=60000)
@@ -63,7 +65,10 @@ def test_what_was_sent_before_a_switch_is_repeated_with_the_numbers_it_had(plane
     listener.send_rtcp(nack(MEDIA, [packet.sequence for packet in asked]))
     clock.turn(after_ms=50)
     again = listener.read().rtp
-    assert [original(packet) for packet in again] == [(p.sequence, p.payload) for p in asked]
+    present = [packet for packet in asked if picture_of(packet.payload)[2] == 2]
+    assert 0 < len(present) < len(asked)
+    assert [original(packet) for packet in again] == [(p.sequence, p.payload) for p in present]
+    assert plane.counters()["resends_left"] == len(asked) - len(present)
 
 
 def test_the_same_request_is_served_once_within_a_round_trip(plane, clock, connect):

@@ -6,8 +6,9 @@
 #define HEADROOM(bps) ((bps) + (bps) / 5)
 #define BIN_NS 500000000
 #define HOLD_NS (KB_ALLOCATION_BINS * (int64_t)BIN_NS)
-/* The last picture stays until it is clearly too much: its lowest layer is mostly what keeps the estimate alive. */
-#define CLEARLY(bps) ((bps) - (bps) / 6)
+/* The last picture stays until it is clearly too much: an estimate is 15 % below what a full path carries, and what is
+ * left beside the sound bears that and the swing of a measured bitrate. */
+#define CLEARLY(bps) ((bps) * 3 / 5)
 
 typedef struct budget {
     uint64_t free; /* what is left */

@@ -6,18 +6,9 @@
 #define MS 1000000LL
 #define SECOND 1000000000LL
 
-/* Delay trend (draft-ietf-rmcat-gcc-02 §5; Carlucci et al. §4). */
-#define BURST_NS (5 * MS)
-#define SMOOTHING 0.9
-#define GAIN 4.0
-#define MOST_DELTAS 60u
-#define THRESHOLD_MS 12.5
-#define THRESHOLD_UP 0.0087
-#define THRESHOLD_DOWN 0.039
-#define OVERUSE_MS 10.0
-
 /* Rate control. */
 #define DECREASE 0.85
+#define DECREASE_UNSURE 0.95
 #define INCREASE_PER_S 1.08
 #define METER_NS (25 * MS)
 #define METER_WINDOW 20 /* 500 ms: three pictures at the lowest rate */
@@ -33,6 +24,8 @@
 #define PROBE_PACKET_BYTES 1200u
 #define PROBE_LEAST_PACKETS 5u
 #define PROBE_EVERY_NS (3 * SECOND)
+#define PROBE_AGAIN_NS (200 * MS)
+#define PROBE_REFUSALS 4u
 #define PROBE_AFTER_FALL_NS (2 * SECOND)
 #define PROBE_WAIT_NS SECOND
 #define PROBE_RETRY_NS (100 * MS)
@@ -99,7 +92,7 @@ void kb_bwe_init(kb_bwe *b, const kb_bwe_config *config, int64_t now_ns)
         b->config.max_bps = 20000000;
     b->bps = b->delay_bps = b->config.start_bps;
     b->loss_bps = b->config.max_bps;
-    b->threshold_ms = THRESHOLD_MS;
+    kb_trend_init(&b->trend);
     b->rtt_ns = 200 * MS;
     b->increased_ns = b->loss_ns = now_ns;
     b->probe.next_ns = now_ns;
@@ -124,116 +117,6 @@ void kb_bwe_sent(kb_bwe *b, size_t bytes, int64_t now_ns)
         b->probe.sent += (uint32_t)bytes;
 }
 
-/* Slope of the smoothed delay over the arrivals, by least squares; 0 while the line has no length. */
-static double trend(const kb_bwe *b)
-{
-    double x = 0, y = 0, n = b->trend_count, above = 0, below = 0;
-    for (unsigned i = 0; i < b->trend_count; i++) {
-        x += b->trend_x[i] / n;
-        y += b->trend_y[i] / n;
-    }
-    for (unsigned i = 0; i < b->trend_count; i++) {
-        above += (b->trend_x[i] - x) * (b->trend_y[i] - y);
-        below += (b->trend_x[i] - x) * (b->trend_x[i] - x);
-    }
-    return below > 0 ? above / below : 0;
-}
-
-static void adapt_threshold(kb_bwe *b, double slope, int64_t now_ns)
-{
-    double size = fabs(slope);
-    double ms = b->threshold_ns ? least((double)(now_ns - b->threshold_ns) / 1e6, 100) : 0;
-    b->threshold_ns = now_ns;
-    if (size > b->threshold_ms + 15) /* a spike, as when the route changes, is no measure of what is usual */
-        return;
-    b->threshold_ms += (size < b->threshold_ms ? THRESHOLD_DOWN : THRESHOLD_UP) * (size - b->threshold_ms) * ms;
-    b->threshold_ms = least(most(b->threshold_ms, 6), 600);
-}
-
-static void judge(kb_bwe *b, double sent_ms, int64_t arrival_ns)
-{
-    b->slope = b->trend_count >= 2 ? trend(b) : 0;
-    double slope = (b->deltas < MOST_DELTAS ? b->deltas : MOST_DELTAS) * b->slope * GAIN;
-    if (b->trend_count < KB_BWE_TREND / 2)
-        slope = 0;
-    if (slope > b->threshold_ms) {
-        b->over_ms = b->over_count ? b->over_ms + sent_ms : sent_ms / 2;
-        b->over_count++;
-        if (b->over_ms > OVERUSE_MS && b->over_count > 1 && b->slope >= b->slope_before) {
-            b->over_ms = 0;
-            b->over_count = 0;
-            b->usage = KB_BWE_OVERUSE;
-        }
-    } else {
-        b->over_ms = 0;
-        b->over_count = 0;
-        b->usage = slope < -b->threshold_ms ? KB_BWE_UNDERUSE : KB_BWE_NORMAL;
-    }
-    b->slope_before = b->slope;
-    adapt_threshold(b, slope, arrival_ns);
-}
-
-static void forget_trend(kb_bwe *b)
-{
-    b->has_group = b->has_before = false;
-    b->trend_count = b->trend_at = b->deltas = 0;
-    b->accumulated_ms = b->smoothed_ms = 0;
-    b->over_ms = 0;
-    b->over_count = 0;
-    b->usage = KB_BWE_NORMAL;
-}
-
-/* The group is complete: how much later did it come than the one before, beyond how much later it left? */
-static void compare_groups(kb_bwe *b)
-{
-    double sent_ms = (double)(b->group.last_sent_ns - b->before.last_sent_ns) / 1e6;
-    double arrived_ms = (double)(b->group.last_arrival_ns - b->before.last_arrival_ns) / 1e6;
-    if (arrived_ms < 0 || sent_ms < 0) /* reordered */
-        return;
-    if (arrived_ms - sent_ms > 3000) { /* the other's clock or the path was away */
-        forget_trend(b);
-        return;
-    }
-    if (b->deltas == 0)
-        b->first_arrival_ns = b->group.last_arrival_ns;
-    b->deltas++;
-    b->accumulated_ms += arrived_ms - sent_ms;
-    b->smoothed_ms = SMOOTHING * b->smoothed_ms + (1 - SMOOTHING) * b->accumulated_ms;
-    b->trend_x[b->trend_at] = (double)(b->group.last_arrival_ns - b->first_arrival_ns) / 1e6;
-    b->trend_y[b->trend_at] = b->smoothed_ms;
-    b->trend_at = (b->trend_at + 1) % KB_BWE_TREND;
-    if (b->trend_count < KB_BWE_TREND)
-        b->trend_count++;
-    judge(b, sent_ms, b->group.last_arrival_ns);
-}
-
-static void take_delay(kb_bwe *b, const kb_twcc_sample *s)
-{
-    kb_bwe_group *group = &b->group;
-    bool belongs = false;
-    if (b->has_group) {
-        if (s->sent_ns < group->first_sent_ns)
-            return;
-        int64_t arrived_ns = s->arrival_ns - group->last_arrival_ns;
-        int64_t sent_ns = s->sent_ns - group->last_sent_ns;
-        /* Packets that a link let go together (after a Wi-Fi pause) tell nothing about each other. */
-        belongs = s->sent_ns - group->first_sent_ns <= BURST_NS ||
-                  (arrived_ns >= 0 && arrived_ns <= BURST_NS && arrived_ns < sent_ns &&
-                   s->sent_ns - group->first_sent_ns < 100 * MS);
-    }
-    if (!belongs) {
-        if (b->has_group && b->has_before)
-            compare_groups(b);
-        b->before = *group;
-        b->has_before = b->has_group;
-        *group = (kb_bwe_group){s->sent_ns, s->sent_ns, s->arrival_ns};
-        b->has_group = true;
-        return;
-    }
-    group->last_sent_ns = s->sent_ns > group->last_sent_ns ? s->sent_ns : group->last_sent_ns;
-    group->last_arrival_ns = s->arrival_ns > group->last_arrival_ns ? s->arrival_ns : group->last_arrival_ns;
-}
-
 static void know_capacity(kb_bwe *b, double bps)
 {
     if (b->capacity_bps <= 0) {
@@ -251,15 +134,18 @@ static void know_capacity(kb_bwe *b, double bps)
     b->capacity_bps += 0.1 * error;
 }
 
-static void decrease(kb_bwe *b, double arrived_bps, int64_t now_ns)
+/* `carried_bps`: what the path was seen to carry; 0 = it was not seen full. */
+static void decrease(kb_bwe *b, double carried_bps, int64_t now_ns)
 {
     /* One round trip must pass before what was done can show, unless it was by far too little. */
     bool again = now_ns - b->decreased_ns >= b->rtt_ns + 100 * MS;
-    if (!again && arrived_bps > b->delay_bps / 2)
+    if (!again && (carried_bps <= 0 || carried_bps > b->delay_bps / 2))
         return;
-    double bps = DECREASE * (arrived_bps > 0 ? arrived_bps : b->bps);
-    if (arrived_bps > 0)
-        know_capacity(b, arrived_bps);
+    /* A delay that grows on a path that was never full is a radio that pauses, or jitter: a step, not a fall to what
+     * happened to be sent. */
+    double bps = carried_bps > 0 ? DECREASE * carried_bps : DECREASE_UNSURE * b->delay_bps;
+    if (carried_bps > 0)
+        know_capacity(b, carried_bps);
     b->delay_bps = least(b->delay_bps, bps);
     b->decreased_ns = now_ns;
     b->probe.next_ns = now_ns + PROBE_AFTER_FALL_NS;
@@ -277,6 +163,8 @@ static void increase(kb_bwe *b, double arrived_bps, int64_t now_ns)
                        : b->delay_bps * (pow(INCREASE_PER_S, s) - 1);
     /* Never far beyond what was tried: the rest is for probes. */
     double tried = 1.5 * arrived_bps + 10000;
+    if (b->capacity_bps > 0)
+        tried = least(tried, 1.15 * b->capacity_bps);
     if (b->delay_bps < tried)
         b->delay_bps = least(b->delay_bps + more, tried);
 }
@@ -300,6 +188,7 @@ static void probe_result(kb_bwe *b, int64_t now_ns)
 {
     kb_bwe_probe *p = &b->probe;
     p->measuring = false;
+    p->next_ns = now_ns + PROBE_AGAIN_NS; /* it may have said nothing: a key frame came between, it was over too soon */
     if (p->packets < PROBE_LEAST_PACKETS)
         return;
     double sent_s = (double)(p->last_sent_ns - p->first_sent_ns) / 1e9;
@@ -311,7 +200,8 @@ static void probe_result(kb_bwe *b, int64_t now_ns)
     double arrived_bps = (p->received_bytes - p->first_bytes) * 8 / arrived_s;
     bool full = arrived_bps < 0.9 * sent_bps;
     double bps = full ? 0.95 * arrived_bps : least(sent_bps, arrived_bps);
-    if (bps > b->bps) {
+    bool raised = bps > b->bps;
+    if (raised) {
         if (full)
             know_capacity(b, arrived_bps);
         else if (bps > b->capacity_bps)
@@ -320,7 +210,9 @@ static void probe_result(kb_bwe *b, int64_t now_ns)
         b->loss_bps = most(b->loss_bps, bps);
         b->probes_good++;
     }
-    b->probe.next_ns = now_ns + (full ? PROBE_EVERY_NS : 0); /* go on doubling while it holds */
+    /* Go on doubling while it holds; each probe of a full path costs the sound a delay, so ever more rarely. */
+    p->refused = full && !raised ? p->refused + (p->refused < PROBE_REFUSALS) : 0;
+    p->next_ns = now_ns + (p->refused ? PROBE_EVERY_NS + (p->refused - 1) * SECOND : full ? SECOND : 0);
 }
 
 static void take_probe(kb_bwe *b, const kb_twcc_sample *s)
@@ -354,7 +246,7 @@ void kb_bwe_feedback(kb_bwe *b, const kb_twcc_sample *samples, size_t count, int
             continue;
         }
         meter_add(&b->arrived, s->bytes, s->arrival_ns);
-        take_delay(b, s);
+        kb_trend_receive(&b->trend, s);
     }
     /* Of the newest packet: the wait for the feedback is in it, as it is in how soon anything can be noticed. */
     int64_t rtt_ns = now_ns - newest_ns;
@@ -364,13 +256,11 @@ void kb_bwe_feedback(kb_bwe *b, const kb_twcc_sample *samples, size_t count, int
     if (b->probe.measuring && newest_ns >= b->probe.end_ns && !b->probe.active)
         probe_result(b, now_ns);
     bool own_queue = b->probe.active || b->probe.measuring || now_ns - b->probe.end_ns < b->rtt_ns + PROBE_SHADOW_NS;
-    if (b->usage != KB_BWE_NORMAL && b->probe.sent && own_queue) {
+    if (b->trend.usage != KB_BWE_NORMAL && b->probe.sent && own_queue) {
         /* Whoever asks whether twice as much fits finds a queue when it does not. */
-    } else if (b->usage == KB_BWE_OVERUSE) {
-        /* Half the window: after a fall of the path the older half still tells of before. */
-        double recent_bps = meter_bps(&b->arrived, METER_WINDOW / 2);
-        decrease(b, recent_bps > 0 ? least(recent_bps, arrived_bps) : arrived_bps, now_ns);
-    } else if (b->usage == KB_BWE_NORMAL) {
+    } else if (b->trend.usage == KB_BWE_OVERUSE) {
+        decrease(b, kb_trend_carried_bps(&b->trend), now_ns);
+    } else if (b->trend.usage == KB_BWE_NORMAL) {
         increase(b, arrived_bps, now_ns);
     }
     b->increased_ns = now_ns;
@@ -398,7 +288,8 @@ static void begin_probe(kb_bwe *b, int64_t now_ns)
     double bps = least(least(2 * b->bps, 1.1 * (double)b->want_bps), b->config.max_bps);
     if (bps < 1.1 * b->bps)
         return;
-    *p = (kb_bwe_probe){.active = true, .measuring = true, .bps = (uint32_t)bps, .begin_ns = now_ns};
+    *p = (kb_bwe_probe){
+        .active = true, .measuring = true, .bps = (uint32_t)bps, .begin_ns = now_ns, .refused = p->refused};
     uint32_t bytes = (uint32_t)(bps / 8 * (double)PROBE_NS / 1e9);
     p->bytes = bytes > 6 * PROBE_PACKET_BYTES ? bytes : 6 * PROBE_PACKET_BYTES;
     p->end_ns = INT64_MAX;
@@ -416,11 +307,11 @@ void kb_bwe_advance(kb_bwe *b, int64_t now_ns)
     if (p->measuring && !p->active && now_ns - p->end_ns > PROBE_WAIT_NS)
         p->measuring = false;
     /* What the last groups said is old: with nothing sent, nothing would ever take it back. */
-    if (b->usage != KB_BWE_NORMAL && now_ns - b->feedback_ns >= FORGET_NS)
-        forget_trend(b);
+    if (b->trend.usage != KB_BWE_NORMAL && now_ns - b->feedback_ns >= FORGET_NS)
+        kb_trend_forget(&b->trend);
     if (!p->active && !p->measuring && now_ns >= p->next_ns && (double)b->want_bps > b->bps) {
         p->next_ns = now_ns + PROBE_RETRY_NS;
-        if (b->usage == KB_BWE_NORMAL && b->loss <= LOSS_HIGH)
+        if (b->trend.usage == KB_BWE_NORMAL && b->loss <= LOSS_HIGH)
             begin_probe(b, now_ns);
     }
     /* Packets go out and nothing is told of them: the path is choked or gone. Only where feedback ever came. */

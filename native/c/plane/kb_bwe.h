@@ -13,9 +13,8 @@
 #ifndef KB_BWE_H
 #define KB_BWE_H
 
-#include "kb_twcc.h"
+#include "kb_trend.h"
 
-#define KB_BWE_TREND 20
 #define KB_BWE_BINS 32
 
 typedef struct kb_bwe_config {
@@ -23,8 +22,6 @@ typedef struct kb_bwe_config {
     uint32_t min_bps;   /* 0 = 30 000 */
     uint32_t max_bps;   /* 0 = 20 000 000 */
 } kb_bwe_config;
-
-typedef enum kb_bwe_usage { KB_BWE_NORMAL, KB_BWE_OVERUSE, KB_BWE_UNDERUSE } kb_bwe_usage;
 
 /* Bytes per 25 ms over the last 800 ms. */
 typedef struct kb_bwe_meter {
@@ -34,16 +31,12 @@ typedef struct kb_bwe_meter {
     uint32_t bytes[KB_BWE_BINS];
 } kb_bwe_meter;
 
-/* Packets that left together, within 5 ms. */
-typedef struct kb_bwe_group {
-    int64_t first_sent_ns, last_sent_ns, last_arrival_ns;
-} kb_bwe_group;
-
 typedef struct kb_bwe_probe {
     bool active;    /* padding is being sent */
     bool measuring; /* feedback is awaited */
     uint32_t bps;
     uint32_t bytes, sent;
+    uint32_t refused; /* probes in a row that the path did not carry */
     int64_t begin_ns, end_ns, next_ns;
     uint32_t packets, received_bytes, first_bytes, last_bytes;
     int64_t first_sent_ns, last_sent_ns, first_arrival_ns, last_arrival_ns;
@@ -55,13 +48,7 @@ typedef struct kb_bwe {
     double delay_bps, loss_bps, remb_bps;
     int64_t remb_ns;
     uint64_t want_bps;
-    kb_bwe_usage usage;
-    kb_bwe_group group, before;
-    bool has_group, has_before;
-    double trend_x[KB_BWE_TREND], trend_y[KB_BWE_TREND]; /* ms */
-    unsigned trend_count, trend_at, deltas;
-    double accumulated_ms, smoothed_ms, slope, slope_before, threshold_ms, over_ms;
-    int64_t threshold_ns, first_arrival_ns, over_count;
+    kb_trend trend;
     double capacity_bps, capacity_deviation; /* what arrived when it was too much; 0 = unknown */
     int64_t increased_ns, decreased_ns, feedback_ns, sent_ns, starved_ns;
     int64_t rtt_ns;

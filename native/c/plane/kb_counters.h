@@ -56,6 +56,7 @@
     X(rtx_unrouted)                                                                                                \
     X(rtp_resent)                                                                                                  \
     X(resends_unknown)  /* never sent, too old, or not kept */                                                     \
+    X(resends_left)     /* of a layer that is sent no more */                                                       \
     X(resends_too_soon) /* asked for again within a round trip */                                                  \
     X(resends_over_budget)                                                                                         \
     X(nacks_sent)                                                                                                  \

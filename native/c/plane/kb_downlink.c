@@ -66,8 +66,7 @@ static void fill(const kb_slot *slot, kb_allocation_slot *out)
     for (int layer = 0; track && layer < track->setup.layers; layer++) {
         if (!kb_layer_alive(track, layer))
             continue;
-        uint64_t bps = atomic_load_explicit(
-            &track->readings[KB_TRACK_LAYERS + layer * KB_LAYER_READINGS + KB_LAYER_BITRATE], memory_order_relaxed);
+        uint64_t bps = track->layers[layer].steady_bps;
         out->layer_bps[layer] = bps ? (uint32_t)bps : guessed_bps[layer];
     }
 }
@@ -97,8 +96,11 @@ void kb_downlink_allocate(kb_plane *plane, kb_peer *peer, int64_t now_ns)
     kb_bwe_want(&down->bwe, kb_allocation_wanted(wanted, count, audio_bps));
     for (size_t i = 0; i < count; i++) {
         kb_reading_set(&slots[i]->readings[KB_SLOT_ESTIMATE_BPS], down->bps);
-        if (!wanted[i].paused)
-            kb_slot_allocate(plane, slots[i], wanted[i].target, now_ns);
+        if (wanted[i].paused)
+            continue;
+        /* Far beyond what the path carries, the present layer arrives nowhere: it is only in the way of the next one. */
+        bool at_once = slots[i]->layer >= 0 && wanted[i].layer_bps[slots[i]->layer] / 2 > down->bps;
+        kb_slot_allocate(plane, slots[i], wanted[i].target, at_once, now_ns);
     }
 }
 

@@ -192,11 +192,16 @@ void kb_slot_resend(kb_plane *plane, kb_slot *slot, uint16_t sequence, int64_t n
     if (!video || !slot->setup.rtx_ssrc || slot->paused || !peer->transmit || !kb_peer_egress(peer))
         return;
     const kb_stored *stored = kept(plane, slot, sequence, now_ns);
+    kb_sent *sent = &video->sent[sequence % KB_SENT_PACKETS];
     if (!stored) {
         KB_COUNT(plane, resends_unknown);
         return;
     }
-    kb_sent *sent = &video->sent[sequence % KB_SENT_PACKETS];
+    /* Of a layer that was left since, nothing will be decoded: its last frames would only delay the new one's first. */
+    if (!slot->source || slot->source->handle != sent->track || slot->layer != sent->layer) {
+        KB_COUNT(plane, resends_left);
+        return;
+    }
     int64_t rtt_ns = peer->rtt_ns ? peer->rtt_ns : UNKNOWN_RTT_NS;
     if (sent->resent_ns && now_ns - sent->resent_ns < (rtt_ns > RESEND_LEAST_NS ? rtt_ns : RESEND_LEAST_NS)) {
         KB_COUNT(plane, resends_too_soon);

@@ -94,6 +94,7 @@ typedef struct kb_layer {
     bool has_ssrc;
     bool key_wanted; /* somebody waits for a key frame: asked again until one comes */
     int64_t key_wanted_ns;
+    int64_t asked_ns; /* for a key frame, last */
     int64_t last_ns;
     /* Server time of an RTP timestamp: the quickest arrival seen, let go slowly so that it follows drift. */
     bool anchored;
@@ -103,6 +104,7 @@ typedef struct kb_layer {
     uint64_t sr_ntp;
     uint32_t sr_timestamp;
     uint64_t rate_bytes; /* since the bitrate was last read */
+    uint64_t steady_bps;
     kb_video_layer *video;
 } kb_layer;
 
@@ -116,7 +118,7 @@ struct kb_track {
     uint32_t mix_source;
     uint16_t injected_sequence;
     int64_t last_ns;
-    int64_t asked_ns;  /* the last PLI */
+    int64_t asked_ns[2]; /* the last time for a key frame of any layer, and the time before */
     int64_t rated_ns;  /* when the bitrates were last read */
     int64_t remb_ns;
     kb_slot *listeners, *last_listener; /* constant order = constant delay */
@@ -380,8 +382,8 @@ void kb_uplinks_run(kb_plane *plane, int64_t now_ns);
 /* kb_video.c */
 /* Whether the layer is being sent: it is not half a second behind the others. */
 bool kb_layer_alive(const kb_track *track, int layer);
-/* What the path carries: a layer, −1 = nothing. */
-void kb_slot_allocate(kb_plane *plane, kb_slot *slot, int target, int64_t now_ns);
+/* What the path carries: a layer, −1 = nothing. A higher one goes on until the key frame of this one, or, `at_once`, not. */
+void kb_slot_allocate(kb_plane *plane, kb_slot *slot, int target, bool at_once, int64_t now_ns);
 /* The highest layer the slot may have of this track now, −1 = none. */
 int kb_slot_target(const kb_slot *slot, const kb_track *track);
 /* Asks the publisher for a key frame, at most every 500 ms; what is too early is asked later. */

@@ -2,12 +2,17 @@
 #define _GNU_SOURCE
 #include "kb_state.h"
 
+/* One layer is one source: asked at most so often. All layers of a track together: twice in a second, so that a layer
+ * that is left can be asked for beside one that was just asked for. */
 #define ASK_EVERY_NS 500000000
+#define ASK_TWICE_NS 1000000000
 /* Nobody needs the key frame that did not come in this time: the source is gone, or cannot make one. */
 #define ASK_FOR_NS 10000000000
 /* A layer this far behind the others has stopped (the publisher dropped it). */
 #define LAYER_STALLED_NS 500000000
 #define RATE_NS 500000000
+/* A quarter of each new half second: 2 s of a layer's swinging bitrate are what its allocation goes by. */
+#define STEADY_SHARE 4
 #define UNKNOWN_RTT_NS 100000000
 #define NACKS_PER_TURN 256u
 /* A publisher without transport-wide feedback hears this once a second: more than the three layers of a 1080p camera
@@ -42,6 +47,12 @@ int kb_slot_target(const kb_slot *slot, const kb_track *track)
     return above;
 }
 
+static bool may_ask(const kb_track *track, int layer, int64_t now_ns)
+{
+    int64_t asked_ns = track->layers[layer].asked_ns, twice_ns = track->asked_ns[1];
+    return (asked_ns == 0 || now_ns - asked_ns >= ASK_EVERY_NS) && (twice_ns == 0 || now_ns - twice_ns >= ASK_TWICE_NS);
+}
+
 /* One datagram asks for every layer that is wanted. */
 static void ask_now(kb_plane *plane, kb_track *track, int64_t now_ns)
 {
@@ -51,15 +62,17 @@ static void ask_now(kb_plane *plane, kb_track *track, int64_t now_ns)
     uint8_t *packet = kb_egress_claim(plane->egress);
     size_t bytes = 0;
     for (int layer = 0; layer < track->setup.layers; layer++) {
-        const kb_layer *at = &track->layers[layer];
-        if (!at->key_wanted || !at->has_ssrc)
+        kb_layer *at = &track->layers[layer];
+        if (!at->key_wanted || !at->has_ssrc || !may_ask(track, layer, now_ns))
             continue;
+        at->asked_ns = now_ns;
         bytes += kb_rtcp_write_pli(packet + bytes, peer->rtcp_ssrc, at->ssrc);
         kb_reading_add(layer_reading(track, layer, KB_LAYER_PLIS), 1);
     }
     if (bytes == 0)
         return;
-    track->asked_ns = now_ns;
+    track->asked_ns[1] = track->asked_ns[0];
+    track->asked_ns[0] = now_ns;
     if (kb_rtcp_send(plane, peer, packet, bytes))
         KB_COUNT(plane, plis_sent);
 }
@@ -73,7 +86,7 @@ void kb_track_ask(kb_plane *plane, kb_track *track, int layer, int64_t now_ns)
         at->key_wanted = true;
         at->key_wanted_ns = now_ns;
     }
-    if (track->asked_ns == 0 || now_ns - track->asked_ns >= ASK_EVERY_NS)
+    if (may_ask(track, layer, now_ns))
         ask_now(plane, track, now_ns);
 }
 
@@ -101,11 +114,11 @@ void kb_slot_limit(kb_plane *plane, kb_slot *slot, const kb_limit_slot *limit, i
     kb_slot_ask(plane, slot, now_ns);
 }
 
-void kb_slot_allocate(kb_plane *plane, kb_slot *slot, int target, int64_t now_ns)
+void kb_slot_allocate(kb_plane *plane, kb_slot *slot, int target, bool at_once, int64_t now_ns)
 {
     slot->starved = target < 0;
     slot->allocated = (uint8_t)(target < 0 ? 0 : target);
-    if (slot->starved && slot->layer >= 0) {
+    if (slot->layer >= 0 && (slot->starved || (at_once && target < slot->layer))) {
         slot->layer = -1;
         kb_reading_set(&slot->readings[KB_SLOT_LAYER], 0);
     }
@@ -181,8 +194,12 @@ static void read_rates(kb_track *track, int64_t now_ns)
     uint64_t passed_ms = (uint64_t)(now_ns - track->rated_ns) / 1000000;
     for (int layer = 0; layer < track->setup.layers; layer++) {
         kb_layer *at = &track->layers[layer];
-        if (track->rated_ns && passed_ms)
-            kb_reading_set(layer_reading(track, layer, KB_LAYER_BITRATE), at->rate_bytes * 8000 / passed_ms);
+        if (track->rated_ns && passed_ms) {
+            uint64_t bps = at->rate_bytes * 8000 / passed_ms;
+            kb_reading_set(layer_reading(track, layer, KB_LAYER_BITRATE), bps);
+            int64_t apart = (int64_t)bps - (int64_t)at->steady_bps;
+            at->steady_bps = at->steady_bps ? (uint64_t)((int64_t)at->steady_bps + apart / STEADY_SHARE) : bps;
+        }
         at->rate_bytes = 0;
     }
     track->rated_ns = now_ns;
@@ -212,9 +229,9 @@ static void run_track(kb_plane *plane, kb_track *track, int64_t now_ns)
         ask_for_lost(plane, track, layer, now_ns);
         if (at->key_wanted && (now_ns - at->key_wanted_ns > ASK_FOR_NS || (!track->listeners && !track->waiting)))
             at->key_wanted = false;
-        wanted |= at->key_wanted;
+        wanted |= at->key_wanted && may_ask(track, layer, now_ns);
     }
-    if (wanted && now_ns - track->asked_ns >= ASK_EVERY_NS)
+    if (wanted)
         ask_now(plane, track, now_ns);
     if (track->setup.remb && !track->setup.transport_cc && now_ns - track->remb_ns >= REMB_EVERY_NS)
         send_remb(plane, track, now_ns);

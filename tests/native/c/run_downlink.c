@@ -231,7 +231,7 @@ static void allocation(void)
         }
         uint64_t left = bps > 50000 ? bps - 50000 : 0;
         CHECK(sum <= left || shown == 1);
-        CHECK(sum <= left + left / 5 + 2);
+        CHECK(sum <= left + left * 2 / 3 + 2);
     }
 }
 
