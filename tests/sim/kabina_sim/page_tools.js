@@ -73,8 +73,8 @@ window.kabinaTest = {
     return null;
   },
 
-  /** Joins over the socket without the pages' own code; a speaker sends a moving picture in three layers. */
-  async joinPlainly(token, speaks) {
+  /** Joins over the socket without the pages' own code; a speaker sends a moving picture in three layers, or in one. */
+  async joinPlainly(token, speaks, layers = 3) {
     const pc = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
     window.plain = { pc, media: [], meeting: null, tracks: [] };
     pc.ontrack = (event) => window.plain.tracks.push(event.track);
@@ -93,7 +93,9 @@ window.kabinaTest = {
       [canvas.width, canvas.height] = [1280, 720];
       const paint = canvas.getContext("2d");
       let turn = 0;
+      window.plain.paints = true;
       setInterval(() => {
+        if (!window.plain.paints) return;
         for (let n = 0; n < 60; n += 1) {
           paint.fillStyle = `hsl(${(turn * 7 + n * 40) % 360} 80% 50%)`;
           paint.fillRect((n * 173 + turn * 9) % 1280, (n * 97 + turn * 5) % 720, 160, 90);
@@ -101,14 +103,13 @@ window.kabinaTest = {
         turn += 1;
       }, 40);
       const [track] = canvas.captureStream(25).getVideoTracks();
-      pc.addTransceiver(track, {
-        direction: "sendonly",
-        sendEncodings: [
-          { rid: "q", scaleResolutionDownBy: 4, maxBitrate: 150_000 },
-          { rid: "h", scaleResolutionDownBy: 2, maxBitrate: 500_000 },
-          { rid: "f", maxBitrate: 1_500_000 },
-        ],
-      });
+      const sendEncodings = [
+        { rid: "q", scaleResolutionDownBy: 4, maxBitrate: 150_000 },
+        { rid: "h", scaleResolutionDownBy: 2, maxBitrate: 500_000 },
+        { rid: "f", maxBitrate: 1_500_000 },
+      ];
+      if (layers === 1) sendEncodings.splice(0, 3, { scaleResolutionDownBy: 2, maxBitrate: 500_000 });
+      pc.addTransceiver(track, { direction: "sendonly", sendEncodings });
     }
     const socket = new WebSocket(`ws://${location.host}/ws`);
     const waiting = new Map();
@@ -146,10 +147,30 @@ window.kabinaTest = {
     const report = await window.plain.pc.getStats();
     const found = [...report.values()].filter((one) => one.type === "inbound-rtp" && one.kind === "video");
     return found.map((one) => ({
-      frames: one.framesDecoded ?? 0, height: one.frameHeight ?? 0, keys: one.keyFramesDecoded ?? 0,
+      frames: one.framesDecoded ?? 0, received: one.framesReceived ?? 0, dropped: one.framesDropped ?? 0, height: one.frameHeight ?? 0, keys: one.keyFramesDecoded ?? 0,
       freezes: one.freezeCount ?? 0, lost: one.packetsLost, mid: one.mid, nacks: one.nackCount,
       rtx: one.retransmittedPacketsReceived ?? 0, decoder: one.decoderImplementation, plis: one.pliCount,
     }));
+  },
+
+  /** Opens the microphone of `joinPlainly`: who is silent for 5 s loses the floor, and a still canvas sends nothing. */
+  async speakPlainly() {
+    const [track] = (await navigator.mediaDevices.getUserMedia({ audio: true })).getAudioTracks();
+    const { sender } = window.plain.pc.getTransceivers().find((one) => one.direction === "sendonly");
+    await sender.replaceTrack(track);
+  },
+
+  /** Frames sent so far by `joinPlainly` in one layer. */
+  async framesSent() {
+    const report = await window.plain.pc.getStats();
+    return [...report.values()].find((one) => one.type === "outbound-rtp" && one.kind === "video")?.framesSent ?? 0;
+  },
+
+  /** Packets of sound received so far. */
+  async soundReceived(pc) {
+    const report = await pc.getStats();
+    const found = [...report.values()].find((one) => one.type === "inbound-rtp" && one.kind === "audio");
+    return found?.packetsReceived ?? 0;
   },
 
   async waitForPicture(least, most, timeoutMs = 15000) {
