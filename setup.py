@@ -56,6 +56,20 @@ def load_extension() -> Extension:
     return made
 
 
+def video_load_extension() -> Extension:
+    """The benchmarks' publisher of video."""
+    made = load_extension()
+    made.name = "kabina.benchmarks._video_load"
+    made.sources = [
+        "benchmarks/_video_load.pyx",
+        "benchmarks/c/load/kb_video_load.c",
+        "benchmarks/c/load/kb_vp8_stream.c",
+        "native/c/plane/kb_srtp_table.c",
+    ]
+    made.depends = [*made.depends, *sorted(str(path) for path in Path("benchmarks").rglob("*.h"))]
+    return made
+
+
 def relay_extension() -> Extension:
     """The benchmarks' and tests' impairment relay: C files of its own, no library."""
     made = extension("plane")
@@ -67,7 +81,13 @@ def relay_extension() -> Extension:
     return made
 
 
-EXTENSIONS = [extension("plane"), extension("mixing"), load_extension(), relay_extension()]
+EXTENSIONS = [
+    extension("plane"),
+    extension("mixing"),
+    load_extension(),
+    video_load_extension(),
+    relay_extension(),
+]
 
 
 class BuildWithPages(build_py):

@@ -26,12 +26,13 @@ _COMMAND: Final = (
 
 @dataclass
 class Server:
-    """`url` of HTTP, a token of an attendee of its meeting, and what it costs."""
+    """`url` of HTTP, tokens of its meeting (a speaker's where it is silent), and what it costs."""
 
     url: str
     meeting: str
-    token: str
+    token: str  # an attendee's
     cost: ProcessCost
+    speaker_token: str = ""
 
 
 @asynccontextmanager
@@ -42,10 +43,11 @@ async def demo_server(*, silent: bool = False) -> AsyncIterator[Server]:
     """
     with TemporaryDirectory() as folder:
         own = ("--data-dir", folder)
-        token = ""
+        token = speaker = ""
         if silent:
             await _kabina("meeting", "create", "quiet", "--floor", "en", "--languages", "fr", *own)
             token = await _kabina("token", "--meeting", "quiet", "--role", "attendee", *own)
+            speaker = await _kabina("token", "--meeting", "quiet", "--role", "speaker", *own)
         log = Path(folder) / "log"
         with log.open("wb") as errors:
             process = await asyncio.create_subprocess_exec(
@@ -66,7 +68,7 @@ async def demo_server(*, silent: bool = False) -> AsyncIterator[Server]:
                     link = re.search(r"/attend/demo#(\S+)", line)
                     token = link.group(1) if link else token
             meeting = "quiet" if silent else "demo"
-            yield Server(url.rstrip("/"), meeting, token, ProcessCost(process.pid))
+            yield Server(url.rstrip("/"), meeting, token, ProcessCost(process.pid), speaker)
         finally:
             if process.returncode is None:
                 process.terminate()
