@@ -29,6 +29,19 @@ cdef extern from "kb_impair.h" nogil:
     ctypedef struct kb_impair_counters:
         uint64_t received, forwarded, bytes, lost, blacked_out, too_large, queue_drops
         uint64_t duplicated, corrupted, reordered, exhausted
+    ctypedef struct kb_impair_packet:
+        uint32_t link, bytes
+        int64_t due_ns
+        uint8_t *data
+    ctypedef struct kb_impair:
+        pass
+    kb_impair *kb_impair_new(uint64_t seed, uint32_t links, uint32_t packets)
+    void kb_impair_free(kb_impair *impair)
+    void kb_impair_set(kb_impair *impair, int direction, const kb_impair_settings *settings)
+    const kb_impair_counters *kb_impair_count(const kb_impair *impair, int direction)
+    void kb_impair_receive(kb_impair *impair, uint32_t link, const uint8_t *data, size_t bytes,
+                           int64_t now_ns)
+    bint kb_impair_poll(kb_impair *impair, int64_t now_ns, kb_impair_packet *out)
 
 cdef extern from "kb_relay.h" nogil:
     enum:
@@ -67,6 +80,46 @@ cdef int _address(sockaddr_in *out, object address) except -1:
     out.sin_port = htons(port)
     memcpy(&out.sin_addr.s_addr, <const char *>packed, 4)
     return 0
+
+
+cdef class ImpairCore:
+    """The relay's core alone, at given times. Link n is of direction n & 1."""
+
+    cdef kb_impair *_impair
+    cdef list _arrived
+
+    def __cinit__(self, uint64_t seed, uint32_t links, uint32_t packets):
+        self._impair = kb_impair_new(seed, links, packets)
+        if self._impair == NULL:
+            raise MemoryError
+        self._arrived = [[] for _ in range(links)]
+
+    def __dealloc__(self):
+        kb_impair_free(self._impair)
+
+    def set(self, int direction, dict settings):
+        cdef kb_impair_settings made = settings
+        kb_impair_set(self._impair, direction, &made)
+
+    def receive(self, uint32_t link, bytes datagram, int64_t now_ns):
+        if link >= <uint32_t>len(self._arrived):
+            raise IndexError(link)
+        kb_impair_receive(self._impair, link, datagram, len(datagram), now_ns)
+
+    def arrived(self, uint32_t link, int64_t now_ns):
+        """[(due_ns, datagram)] of the link until now, each told once."""
+        cdef kb_impair_packet packet
+        while kb_impair_poll(self._impair, now_ns, &packet):
+            datagram = packet.data[:packet.bytes]
+            self._arrived[packet.link].append((packet.due_ns, datagram))
+        # Another link may have been asked about a later time: what is not due here yet stays.
+        mine = self._arrived[link]
+        self._arrived[link] = [each for each in mine if each[0] > now_ns]
+        return [each for each in mine if each[0] <= now_ns]
+
+    def counters(self, int direction):
+        # A plane's tests have no kernel between: nothing is refused or overrun.
+        return {**kb_impair_count(self._impair, direction)[0], "refused": 0, "overruns": 0}
 
 
 cdef class RelayCore:

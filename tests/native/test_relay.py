@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from kabina.benchmarks.impairment import DOWN, UP, VirtualPath
 from kabina.benchmarks.relay import GilbertElliott, Impairment, Random, Relay
 
 WAIT_S = 5.0
@@ -94,6 +95,27 @@ def test_a_seed_loses_the_same_packets_each_time(client, loss):
             runs.append(numbers_that_arrive(relay, client, server))
     assert runs[0] == runs[1] != runs[2]
     assert 180 <= len(runs[0]) <= 290
+
+
+def test_in_virtual_time_the_same_packets_are_lost(server, client):
+    rough = Impairment(loss=GilbertElliott.bursts(0.2, 4))
+    with Relay(server.getsockname(), seed=8, up=rough) as relay:
+        heard = numbers_that_arrive(relay, client, server)
+    path = VirtualPath(seed=8, up=rough)
+    for number in range(300):
+        path.send(UP, number.to_bytes(2, "big"), number)
+    assert [int.from_bytes(data, "big") for _, data in path.arrived(UP, 300)] == heard
+    assert path.counters(UP).lost == 300 - len(heard)
+
+
+def test_in_virtual_time_packets_arrive_when_they_are_due_and_once():
+    path = VirtualPath(up=Impairment(delay_ms=30), down=Impairment(delay_ms=20))
+    path.send(UP, b"a", 0)
+    path.send(DOWN, b"b", 0)
+    assert path.arrived(UP, 29_999_999) == path.arrived(DOWN, 19_999_999) == []
+    assert path.arrived(UP, 30_000_000) == [(30_000_000, b"a")]
+    assert path.arrived(DOWN, 30_000_000) == [(20_000_000, b"b")]
+    assert path.arrived(UP, 10**12) == path.arrived(DOWN, 10**12) == []
 
 
 def test_what_happens_to_packets_can_change_while_they_flow(server, client):
