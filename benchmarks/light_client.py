@@ -62,6 +62,7 @@ class LightClient(asyncio.DatagramProtocol):
         self._socket.setblocking(False)
         self._socket.bind((host, 0))
         self.server = ("", 0)
+        self._remote = ""
         self.profile: SrtpProfile | None = None
         self.check = b""
         """The signed check, to repeat for consent."""
@@ -109,6 +110,7 @@ class LightClient(asyncio.DatagramProtocol):
 
     async def connect(self, remote: str) -> SrtpKeys:
         """Checks and handshake with whoever wrote `remote`. RuntimeError, TimeoutError."""
+        self._remote = remote
         self.server = candidate_of(remote)
         self._socket.connect(self.server)
         self.check = self._signed_check(remote)
@@ -133,10 +135,11 @@ class LightClient(asyncio.DatagramProtocol):
         self.profile = keys.profile
         return keys
 
-    def repeat_check(self) -> None:
-        """Consent (RFC 7675): due every CHECK_INTERVAL_S while connected."""
+    def check_again(self) -> None:
+        """Consent (RFC 7675): due every CHECK_INTERVAL_S while connected. A transaction of its own,
+        as RFC 8445 has it: one that was seen from another address is taken for a replay."""
         if self._transport is not None:
-            self._transport.sendto(self.check)
+            self._transport.sendto(self._signed_check(self._remote))
 
     def release(self) -> int:
         """The connected socket, for somebody else to read; this object is done."""

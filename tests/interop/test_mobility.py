@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from kabina.benchmarks.relay import Relay
+from kabina.benchmarks.relay import Impairment, Random, Relay
 from kabina_sim.light_client import CHECK_INTERVAL_S, LightListener
 
 if TYPE_CHECKING:
@@ -145,3 +145,22 @@ async def test_a_stock_client_goes_on_hearing_after_a_rebinding(meeting: Meeting
         assert np.sqrt(np.mean(heard**2)) > 0.1
         assert listener.pc.connectionState == "connected"
         assert meeting.server.metric("kabina_peers") == peers
+
+
+@pytest.mark.parametrize("share", [0.05, 0.10])
+async def test_a_speaker_behind_random_loss_is_heard_without_a_gap(meeting: Meeting, share: float):
+    with meeting.server.relay(seed=3, up=Impairment(delay_ms=30, loss=Random(share))) as relay:
+        await meeting.publish("floor", 440.0, relay=relay)
+        listener = await meeting.listen("fr")
+        await listener.listen_for(1.0)
+        lost = relay.counters_up.lost
+        heard = await listener.listen_for(10.0)
+        lost = relay.counters_up.lost - lost
+        assert lost > 10
+        assert relay.counters_up.is_faithful
+        # A steady tone: what was extrapolated has its level, what was dropped to silence has not.
+        levels_db = 10 * np.log10(np.mean(heard.reshape(-1, 480) ** 2, axis=1) + 1e-9)
+        faded = np.mean(levels_db < np.median(levels_db) - 6)
+        print(f"{lost} packets lost, {faded:.2%} of 10 ms over 6 dB too quiet")
+        assert np.median(levels_db) > -20
+        assert faded <= share

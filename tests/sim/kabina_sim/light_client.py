@@ -69,7 +69,7 @@ class LightListener(LightClient):
         while True:
             await asyncio.sleep(CHECK_INTERVAL_S)
             self.checks_s.append(time.monotonic())
-            self.repeat_check()
+            self.check_again()
 
     def media_received(self, datagram: bytes) -> None:
         if not 192 <= datagram[1] <= 223:
