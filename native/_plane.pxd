@@ -20,6 +20,9 @@ cdef extern from "kb_egress.h" nogil:
     void kb_egress_commit(kb_egress *egress, size_t size, const kb_address *to)
     void kb_egress_flush(kb_egress *egress)
 
+cdef extern from "kb_framing.h" nogil:
+    int kb_fuzz_framing(const uint8_t *data, size_t size)
+
 cdef extern from "<time.h>" nogil:
     struct timespec:
         int64_t tv_sec
@@ -113,6 +116,7 @@ cdef extern from "kb_plane.h" nogil:
         uint32_t max_peers
         uint32_t max_tracks
         uint32_t max_slots
+        uint32_t max_connections
         int64_t peer_stalled_ns
         int64_t peer_lost_ns
         int64_t track_stalled_ns
@@ -217,6 +221,8 @@ cdef extern from "kb_plane.h" nogil:
     ctypedef struct kb_sockets:
         int v4
         int v6
+        int tcp_v4
+        int tcp_v6
     kb_plane *kb_plane_new(const kb_sockets *sockets, kb_bus *bus, const kb_plane_config *config)
     void kb_plane_free(kb_plane *plane)
     int kb_plane_start(kb_plane *plane)

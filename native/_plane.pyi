@@ -5,7 +5,7 @@ def new_bus() -> object: ...
 class PlaneCore:
     def __init__(
         self,
-        sockets: tuple[int, int],
+        sockets: tuple[int, ...],
         bus: object,
         srtp: int,
         crypto: int,
@@ -13,6 +13,7 @@ class PlaneCore:
         max_peers: int,
         max_tracks: int,
         max_slots: int,
+        max_connections: int,
         peer_stalled_ns: int,
         peer_lost_ns: int,
         track_stalled_ns: int,

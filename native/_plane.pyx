@@ -41,8 +41,8 @@ cdef class PlaneCore:
 
     def __cinit__(self, tuple sockets, object bus, uintptr_t srtp, uintptr_t crypto, *,
                   uint32_t max_peers, uint32_t max_tracks, uint32_t max_slots,
-                  int64_t peer_stalled_ns, int64_t peer_lost_ns, int64_t track_stalled_ns,
-                  uint64_t seed):
+                  uint32_t max_connections, int64_t peer_stalled_ns, int64_t peer_lost_ns,
+                  int64_t track_stalled_ns, uint64_t seed):
         """`sockets` are the descriptors of kb_sockets, −1 = none."""
         cdef const char *missing = NULL
         cdef kb_sockets opened
@@ -57,11 +57,12 @@ cdef class PlaneCore:
         self._config.max_peers = max_peers
         self._config.max_tracks = max_tracks
         self._config.max_slots = max_slots
+        self._config.max_connections = max_connections
         self._config.peer_stalled_ns = peer_stalled_ns
         self._config.peer_lost_ns = peer_lost_ns
         self._config.track_stalled_ns = track_stalled_ns
         self._config.seed = seed
-        opened.v4, opened.v6 = sockets
+        opened.v4, opened.v6, opened.tcp_v4, opened.tcp_v6 = sockets
         self._plane = kb_plane_new(
             &opened, <kb_bus *>PyCapsule_GetPointer(bus, KB_BUS_CAPSULE), &self._config
         )
@@ -547,6 +548,8 @@ def fuzz(str parser, bytes data):
         return kb_fuzz_codec(at, len(data))
     if parser == "twcc":
         return kb_fuzz_twcc(at, len(data))
+    if parser == "framing":
+        return kb_fuzz_framing(at, len(data))
     raise ValueError(parser)
 
 

@@ -25,18 +25,20 @@ class Candidate:
     protocol: str = "udp"  # or "tcp", passive
 
 
-def host_candidates(ips: Sequence[str], port: int, *, tcp: bool = False) -> tuple[Candidate, ...]:
+def host_candidates(
+    ips: Sequence[str], port: int, *, udp: bool = True, tcp: bool = False
+) -> tuple[Candidate, ...]:
     """IPv4 over UDP, IPv6 over UDP, and with `tcp` the same again over TCP, in that order."""
     ordered = sorted(ips, key=lambda ip: isinstance(ip_address(ip), IPv6Address))
-    udp = [
+    over_udp = [
         Candidate(ip, port, _priority(_HOST_UDP, 0xFFFF - i), f"u{i + 1}")
-        for i, ip in enumerate(ordered)
+        for i, ip in enumerate(ordered if udp else ())
     ]
     over_tcp = [
         Candidate(ip, port, _priority(_HOST_TCP, _PASSIVE << 13 | 0x1FFF - i), f"t{i + 1}", "tcp")
         for i, ip in enumerate(ordered if tcp else ())
     ]
-    return (*udp, *over_tcp)
+    return (*over_udp, *over_tcp)
 
 
 def _priority(type_preference: int, local_preference: int) -> int:

@@ -39,11 +39,29 @@ class ForwardingUnit:
     """All peers of a node behind one UDP port; Python runs per join and state change."""
 
     def __init__(
-        self, *, host: str = "", host_v6: str = "", port: int, public_ips: Sequence[str]
+        self,
+        *,
+        host: str = "",
+        host_v6: str = "",
+        port: int,
+        public_ips: Sequence[str],
+        max_connections: int = 0,
+        udp: bool = True,
     ) -> None:
-        """Binds the media port in each family with a host; OSError if it is taken."""
-        self.plane = native.Plane(host=host, host_v6=host_v6, port=port, silence=SILENCE)
-        self.candidates: Final = host_candidates(public_ips, self.plane.port)
+        """Binds the media port in each family with a host; OSError if it is taken.
+
+        Without `max_connections` there is no TCP; without `udp` answers do not speak of it.
+        """
+        self.plane = native.Plane(
+            host=host,
+            host_v6=host_v6,
+            port=port,
+            max_connections=max_connections,
+            silence=SILENCE,
+        )
+        self.candidates: Final = host_candidates(
+            public_ips, self.plane.port, udp=udp, tcp=max_connections > 0
+        )
         self.dtls_refused = 0
         self._peers: dict[int, Peer] = {}
         self._publishers: dict[int, Peer] = {}  # by the handle of their track

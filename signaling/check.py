@@ -75,6 +75,8 @@ def _ports(config: Config) -> Iterator[Finding]:
         if host:
             port = config.effective_media_port
             yield _port("media port", socket.SOCK_DGRAM, host, port, "--media-port")
+            if config.media_tcp:
+                yield _port("media TCP", socket.SOCK_STREAM, host, port, "--media-port")
     yield Finding("announced", ", ".join(media.announced))
 
 

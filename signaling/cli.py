@@ -62,7 +62,10 @@ def _parser() -> argparse.ArgumentParser:
         help="address for HTTP and media (default 127.0.0.1); twice for IPv4 and IPv6",
     )
     serve.add_argument("--port", type=int, help="TCP port for HTTP (default 8080; 0: any)")
-    serve.add_argument("--media-port", type=int, help="UDP port for media (default: as --port)")
+    serve.add_argument(
+        "--media-port", type=int, help="UDP and TCP port for media (default: the one after --port)"
+    )
+    _add_media_tcp(serve)
     serve.add_argument(
         "--public-ip",
         action="append",
@@ -113,7 +116,18 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--host", action="append", metavar="IP")
     check.add_argument("--port", type=int)
     check.add_argument("--media-port", type=int)
+    _add_media_tcp(check)
     return parser
+
+
+def _add_media_tcp(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--no-media-tcp",
+        dest="media_tcp",
+        action="store_const",
+        const=False,
+        help="media over UDP alone: networks without UDP then need TURN",
+    )
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:

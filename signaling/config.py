@@ -21,7 +21,10 @@ _TRUTH = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no"
 class Config:
     host: tuple[str, ...] = ("127.0.0.1",)  # HTTP and media; a public server says 0.0.0.0
     port: int = DEFAULT_PORT  # TCP; 0 = any free one
-    media_port: int = -1  # UDP; -1 = the same number as `port`
+    media_port: int = -1  # UDP and TCP; -1 = the one after `port`
+    media_tcp: bool = True  # for clients whose network lets no UDP through
+    media_udp: bool = True  # False: not announced, which sends everybody over TCP
+    media_connections: int = 1000  # TCP ones at most
     data_dir: Path = Path("var/kabina")
     public_ip: tuple[str, ...] = ()  # announced in answers; empty = found out
     demo: bool = False
@@ -35,7 +38,13 @@ class Config:
 
     @property
     def effective_media_port(self) -> int:
-        return self.port if self.media_port < 0 else self.media_port
+        """HTTP and media both want TCP, so two numbers; 0 stays 0, any free one."""
+        after = self.port + 1 if self.port else 0
+        return after if self.media_port < 0 else self.media_port
+
+    @property
+    def effective_media_connections(self) -> int:
+        return self.media_connections if self.media_tcp else 0
 
     def media_addresses(self) -> MediaAddresses:
         return media_addresses(self.host, self.public_ip)
@@ -100,6 +109,17 @@ def _check(config: Config) -> None:
         raise StartError(f"--port: {config.port} is not a port (0 to 65535)")
     if not -1 <= config.media_port <= 65535:
         raise StartError(f"--media-port: {config.media_port} is not a port (0 to 65535)")
+    if config.effective_media_port > 65535:
+        raise StartError("--media-port: there is none after --port 65535, choose one")
+    if config.media_tcp and config.port and config.port == config.effective_media_port:
+        raise StartError(
+            "--media-port: HTTP and media both listen for TCP on it; choose another one, or "
+            "--no-media-tcp"
+        )
+    if not 1 <= config.media_connections <= 65534:
+        raise StartError(f"media_connections: {config.media_connections} is not 1 to 65534")
+    if not config.media_udp and not config.media_tcp:
+        raise StartError("media_udp and media_tcp are both off: nobody could connect")
     if not config.host:
         raise StartError("--host: an address is needed")
     config.media_addresses()

@@ -64,6 +64,8 @@ class Node:
                 host_v6=media.v6,
                 port=config.effective_media_port,
                 public_ips=media.announced,
+                max_connections=config.effective_media_connections,
+                udp=config.media_udp,
             )
             self.mixer = LanguageMixer(bus=self.unit.plane.bus)
         except LibraryError as error:
@@ -71,7 +73,7 @@ class Node:
         except OSError as error:
             hosts = " and ".join(config.host)
             raise StartError(
-                f"the media port {config.effective_media_port}/udp on {hosts} cannot be used "
+                f"the media port {config.effective_media_port} on {hosts} cannot be used "
                 f"({error.strerror}): choose another with --media-port"
             ) from error
 

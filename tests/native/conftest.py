@@ -33,8 +33,9 @@ def connect(plane: Plane, clock: Clock) -> Iterator[Callable[..., Client]]:
         profile: SrtpProfile = SrtpProfile.AEAD_AES_128_GCM,
         join: bool = True,
         host: str = "127.0.0.1",
+        over: type[Client] = Client,
     ) -> Client:
-        client = Client(plane, name, profile=profile, host=host)
+        client = over(plane, name, profile=profile, host=host)
         clients.append(client)
         if join:
             client.join(clock)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from kabina.native import _plane
 from kabina_sim.plane_client import make_rtp
 
-PARSERS = ["demux", "stun", "rtp", "rtcp", "codec", "twcc"]
+PARSERS = ["demux", "stun", "rtp", "rtcp", "codec", "twcc", "framing"]
 EMPTY, SHORT, UNKNOWN, STUN, DTLS, RTP, RTCP = range(7)
 
 
@@ -218,3 +218,14 @@ def test_rtcp_seeds_are_taken_and_refused_as_aiortc_does(corpora):
 )
 def test_the_first_bytes_tell_the_kind(data, kind):
     assert _plane.fuzz("demux", data) == kind
+
+
+@given(st.lists(st.integers(0, 3000), max_size=30), st.integers(0, 5000))
+def test_a_stream_gives_its_frames_whole_or_byte_by_byte(sizes: list[int], cut: int):
+    stream = b"".join(struct.pack("!H", size) + bytes(size) for size in sizes)[: cut or None]
+    expected, at = 0, 0
+    while at + 2 <= len(stream):
+        size = int.from_bytes(stream[at : at + 2], "big")
+        at += 2 + size
+        expected += at <= len(stream) or size > 1500  # told of as soon as its length is known
+    assert _plane.fuzz("framing", stream) == expected

@@ -71,6 +71,7 @@ static void remove_peer(kb_plane *plane, kb_peer *peer, int64_t now_ns)
         remove_slot(plane, peer->slots, now_ns);
     while (peer->tracks)
         remove_track(plane, peer->tracks, now_ns);
+    kb_egress_flush(plane->egress); /* its close_notify, before its TCP connection ends */
     kb_peer_unregister(plane, peer);
     peer->up = NULL; /* freed by who gave them */
     peer->down = NULL;

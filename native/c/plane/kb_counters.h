@@ -29,6 +29,12 @@
     X(tuples_evicted)                                                                                              \
     X(ice_restarts)                                                                                                \
     X(nominations)                                                                                                 \
+    X(tcp_accepted)                                                                                                \
+    X(tcp_refused) /* no room, or too many strangers from one address */                                           \
+    X(tcp_expired) /* no signed check in time, or silent for too long */                                           \
+    X(tcp_closed)                                                                                                  \
+    X(tcp_frames_dropped) /* the connection was behind by its whole queue */                                       \
+    X(tcp_frames_stale) /* waited too long */                                                                      \
     X(dtls_received)                                                                                               \
     X(dtls_limited)                                                                                                \
     X(dtls_dropped) /* the ring to Python was full */                                                              \

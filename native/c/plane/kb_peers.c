@@ -139,7 +139,15 @@ static int8_t latest_tuple(const kb_peer *peer)
     return (int8_t)latest;
 }
 
-static void drop_tuple(kb_plane *plane, kb_peer *peer, int tuple)
+static void count_tuples(kb_peer *peer)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < KB_PEER_TUPLES; i++)
+        count += peer->tuples[i].used;
+    kb_reading_set(&peer->readings[KB_PEER_TUPLES_USED], count);
+}
+
+void kb_peer_forget_path(kb_plane *plane, kb_peer *peer, int tuple)
 {
     kb_index_remove(&plane->by_address, hash_address(plane, &peer->tuples[tuple].address),
                     index_of(peer) * KB_PEER_TUPLES + (uint32_t)tuple);
@@ -148,13 +156,16 @@ static void drop_tuple(kb_plane *plane, kb_peer *peer, int tuple)
         peer->nominated = -1;
     if (peer->validated == tuple)
         peer->validated = latest_tuple(peer);
+    count_tuples(peer);
+    if (peer->tuples[tuple].address.stream)
+        kb_tcp_release(plane, peer->tuples[tuple].address.stream);
 }
 
 void kb_peer_unregister(kb_plane *plane, kb_peer *peer)
 {
     for (int tuple = 0; tuple < KB_PEER_TUPLES; tuple++)
         if (peer->tuples[tuple].used)
-            drop_tuple(plane, peer, tuple);
+            kb_peer_forget_path(plane, peer, tuple);
     unregister_ufrag(plane, peer, 0);
     unregister_ufrag(plane, peer, 1);
 }
@@ -169,7 +180,7 @@ static int free_tuple(kb_plane *plane, kb_peer *peer)
             (oldest < 0 || peer->tuples[tuple].heard_ns < peer->tuples[oldest].heard_ns))
             oldest = tuple;
     }
-    drop_tuple(plane, peer, oldest);
+    kb_peer_forget_path(plane, peer, oldest);
     KB_COUNT(plane, tuples_evicted);
     return oldest;
 }
@@ -185,7 +196,7 @@ int kb_peer_validate(kb_plane *plane, kb_peer *peer, const kb_address *address, 
             KB_COUNT(plane, stun_conflicts);
             return -1;
         }
-        drop_tuple(plane, owner, tuple);
+        kb_peer_forget_path(plane, owner, tuple);
         owner = NULL;
     }
     if (!owner) {
@@ -195,10 +206,7 @@ int kb_peer_validate(kb_plane *plane, kb_peer *peer, const kb_address *address, 
             return -1;
         peer->tuples[tuple] = (kb_tuple){.address = *address, .used = true, .heard_ns = now_ns};
         KB_COUNT(plane, tuples_added);
-        uint64_t count = 0;
-        for (size_t i = 0; i < KB_PEER_TUPLES; i++)
-            count += peer->tuples[i].used;
-        kb_reading_set(&peer->readings[KB_PEER_TUPLES_USED], count);
+        count_tuples(peer);
     }
     peer->validated = (int8_t)tuple;
     return tuple;

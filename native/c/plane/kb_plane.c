@@ -16,6 +16,7 @@
 /* Batches read before the rest of the turn gets its share: ≈ 0.4 ms of packets. */
 #define BATCHES_PER_TURN 4
 #define EVENTS 32
+#define NO_SOCKETS ((kb_sockets){-1, -1, -1, -1})
 /* One byte more than a datagram may have, 8-byte aligned: the kernel then says MSG_TRUNC. */
 #define RECEIVE_BYTES 1504u
 #define SECONDS_1900_TO_1970 2208988800ll
@@ -41,10 +42,10 @@ void kb_plane_set_clock(kb_plane *plane, int64_t now_ns)
     atomic_store_explicit(&plane->fixed_now_ns, now_ns, memory_order_relaxed);
 }
 
-static int watch(kb_plane *plane, int fd, uint32_t events)
+static int watch(kb_plane *plane, int kind, int fd, uint32_t events)
 {
-    struct epoll_event event = {.events = events, .data.fd = fd};
-    return epoll_ctl(plane->epoll_fd, EPOLL_CTL_ADD, fd, &event);
+    struct epoll_event event = {.events = events, .data.u64 = KB_WATCH(kind, fd)};
+    return fd < 0 ? 0 : epoll_ctl(plane->epoll_fd, EPOLL_CTL_ADD, fd, &event);
 }
 
 static int open_descriptors(kb_plane *plane)
@@ -56,10 +57,12 @@ static int open_descriptors(kb_plane *plane)
         return -1;
     /* Edge-triggered counters need no read to be heard again. */
     const kb_sockets *sockets = &plane->sockets;
-    return (sockets->v4 >= 0 && watch(plane, sockets->v4, EPOLLIN)) ||
-                   (sockets->v6 >= 0 && watch(plane, sockets->v6, EPOLLIN)) ||
-                   watch(plane, plane->command_fd, EPOLLIN | EPOLLET) ||
-                   watch(plane, plane->bus->wake_fd, EPOLLIN | EPOLLET)
+    return watch(plane, KB_WATCH_DESCRIPTOR, sockets->v4, EPOLLIN) ||
+                   watch(plane, KB_WATCH_DESCRIPTOR, sockets->v6, EPOLLIN) ||
+                   watch(plane, KB_WATCH_LISTENER, sockets->tcp_v4, EPOLLIN) ||
+                   watch(plane, KB_WATCH_LISTENER, sockets->tcp_v6, EPOLLIN) ||
+                   watch(plane, KB_WATCH_DESCRIPTOR, plane->command_fd, EPOLLIN | EPOLLET) ||
+                   watch(plane, KB_WATCH_DESCRIPTOR, plane->bus->wake_fd, EPOLLIN | EPOLLET)
                ? -1
                : 0;
 }
@@ -123,11 +126,12 @@ kb_plane *kb_plane_new(const kb_sockets *sockets, kb_bus *bus, const kb_plane_co
     plane->cname_bytes = written > 0 ? (size_t)written : 0;
     plane->egress = kb_egress_new(sockets->v4, sockets->v6);
     if (!plane->egress || kb_ring_init(&plane->commands, COMMAND_SLOTS, sizeof(kb_command)) ||
-        kb_states_init(plane) || make_tables(plane) || make_receive_buffers(plane) || open_descriptors(plane)) {
-        plane->sockets = (kb_sockets){-1, -1}; /* the caller keeps what it gave */
+        kb_states_init(plane) || make_tables(plane) || kb_tcp_init(&plane->tcp, config->max_connections) || make_receive_buffers(plane) || open_descriptors(plane)) {
+        plane->sockets = NO_SOCKETS; /* the caller keeps what it gave */
         kb_plane_free(plane);
         return NULL;
     }
+    kb_egress_streams(plane->egress, kb_tcp_send, plane);
     return plane;
 }
 
@@ -141,7 +145,9 @@ static void close_sockets(kb_plane *plane)
 {
     close_descriptor(plane->sockets.v4);
     close_descriptor(plane->sockets.v6);
-    plane->sockets = (kb_sockets){-1, -1};
+    close_descriptor(plane->sockets.tcp_v4);
+    close_descriptor(plane->sockets.tcp_v6);
+    plane->sockets = NO_SOCKETS;
 }
 
 void kb_plane_free(kb_plane *plane)
@@ -157,6 +163,7 @@ void kb_plane_free(kb_plane *plane)
     kb_states_free(plane);
     kb_index_free(&plane->by_address);
     kb_index_free(&plane->by_ufrag);
+    kb_tcp_free(&plane->tcp);
     free(plane->peers);
     free(plane->tracks);
     free(plane->slots);
@@ -198,6 +205,20 @@ static int64_t receive(kb_plane *plane, bool v6_ready, int64_t now_ns)
     return now_ns;
 }
 
+/* One read or a few accepts: what a connection may cost per turn, while others wait. */
+static void serve_stream(kb_plane *plane, const struct epoll_event *event, int64_t now_ns)
+{
+    uint32_t number = (uint32_t)event->data.u64;
+    switch (event->data.u64 >> 32) {
+    case KB_WATCH_LISTENER:
+        kb_tcp_accept(plane, (int)number, now_ns);
+        break;
+    case KB_WATCH_CONNECTION:
+        kb_tcp_ready(plane, number, event->events, now_ns);
+        break;
+    }
+}
+
 void kb_plane_turn(kb_plane *plane, int timeout_ms)
 {
     struct epoll_event events[EVENTS];
@@ -207,10 +228,12 @@ void kb_plane_turn(kb_plane *plane, int timeout_ms)
     /* IPv4 is asked in every turn; what few hosts use only when there is something, as asking costs a system call. */
     bool v6_ready = false;
     for (int i = 0; i < count; i++)
-        v6_ready |= events[i].data.fd == plane->sockets.v6;
+        v6_ready |= events[i].data.u64 == KB_WATCH(KB_WATCH_DESCRIPTOR, plane->sockets.v6);
     int64_t now_ns = kb_plane_now_ns(plane);
     kb_commands_drain(plane, now_ns);
     now_ns = receive(plane, v6_ready, now_ns);
+    for (int i = 0; i < count; i++)
+        serve_stream(plane, &events[i], now_ns);
     plane->injected_left = kb_forward_injected(plane, now_ns);
     bool timers = now_ns >= plane->timers_ns;
     if (timers) {
@@ -272,6 +295,7 @@ void kb_plane_stop(kb_plane *plane)
     }
     kb_egress_flush(plane->egress);
     kb_egress_retire(plane->egress);
+    kb_tcp_close_all(plane);
     close_sockets(plane);
 }
 

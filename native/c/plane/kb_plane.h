@@ -29,13 +29,15 @@ typedef struct kb_plane kb_plane;
 
 /* Bound, non-blocking, on one port number; −1 = none. IPv6 ones are IPV6_V6ONLY. */
 typedef struct kb_sockets {
-    int v4, v6; /* UDP */
+    int v4, v6;         /* UDP */
+    int tcp_v4, tcp_v6; /* listening */
 } kb_sockets;
 
 typedef struct kb_plane_config {
     uint32_t max_peers; /* each ≤ 65535 */
     uint32_t max_tracks;
     uint32_t max_slots;
+    uint32_t max_connections; /* TCP; < 65535 */
     int64_t peer_stalled_ns;
     int64_t peer_lost_ns;
     int64_t track_stalled_ns;

@@ -13,6 +13,7 @@
 #include "kb_plane.h"
 #include "kb_reception.h"
 #include "kb_remap.h"
+#include "kb_tcp.h"
 
 #include <pthread.h>
 #include <sys/socket.h>
@@ -194,10 +195,15 @@ typedef struct kb_states {
     uint32_t reading; /* consumer: the entity whose differences are being given out, UINT32_MAX = none */
 } kb_states;
 
+/* What epoll reports: of a socket, listener or eventfd its descriptor, of a connection its number. */
+enum { KB_WATCH_DESCRIPTOR, KB_WATCH_LISTENER, KB_WATCH_CONNECTION };
+#define KB_WATCH(kind, number) ((uint64_t)(kind) << 32 | (uint32_t)(number))
+
 struct kb_plane {
     kb_plane_config config;
     kb_sockets sockets;
     int epoll_fd, command_fd, event_fd;
+    kb_tcp tcp;
     kb_bus *bus;
     kb_egress *egress;
     kb_ring commands;
@@ -309,6 +315,8 @@ kb_peer *kb_peer_by_ufrag(kb_plane *plane, const uint8_t *ufrag, size_t bytes, i
 kb_peer *kb_peer_by_address(kb_plane *plane, const kb_address *address, int *tuple);
 int kb_peer_register(kb_plane *plane, kb_peer *peer);
 void kb_peer_unregister(kb_plane *plane, kb_peer *peer);
+/* The tuple is no way to the peer any more: datagrams go by another one. */
+void kb_peer_forget_path(kb_plane *plane, kb_peer *peer, int tuple);
 /* The tuple at the address, made when there is none; −1 when the address is another live peer's. */
 int kb_peer_validate(kb_plane *plane, kb_peer *peer, const kb_address *address, int64_t now_ns);
 /* An authenticated datagram came over the tuple: the peer lives, and egress may follow it. */

@@ -45,6 +45,7 @@ void kb_timers_run(kb_plane *plane, int64_t now_ns)
         watch_peer(plane, index, now_ns);
     for (uint32_t index = 0; index < plane->track_end; index++)
         watch_track(plane, index, now_ns);
+    kb_tcp_run(plane, now_ns);
     kb_video_run(plane, now_ns);
     kb_uplinks_run(plane, now_ns);
 }

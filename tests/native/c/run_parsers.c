@@ -3,6 +3,7 @@
  * Go fuzz literals or packet dumps are taken as raw bytes here, tests/native/test_parsers.py decodes them.
  */
 #include "kb_codec.h"
+#include "kb_framing.h"
 #include "kb_index.h"
 #include "kb_rtcp.h"
 #include "kb_rtp.h"
@@ -35,6 +36,8 @@ static void parse(const uint8_t *data, size_t size)
     kb_fuzz_rtcp(exact, size);
     kb_fuzz_codec(exact, size);
     kb_fuzz_twcc(exact, size);
+    if (kb_fuzz_framing(exact, size) < 0)
+        abort(); /* bytes one at a time gave other frames */
     free(exact);
 }
 
@@ -105,6 +108,8 @@ static void parse_built_in(unsigned long mutations)
     parse_all(rtp, sizeof rtp, mutations);
     parse_all(two_byte, sizeof two_byte, mutations);
     parse_all(reports, sizeof reports, mutations);
+    static const uint8_t frames[] = {0, 3, 'o', 'n', 'e', 0, 0, 0, 1, '2', 0x05, 0xdd, 0, 0, 0, 2, 'e', 'n', 0};
+    parse_all(frames, sizeof frames, mutations);
 }
 
 static bool same_number(const void *owner, uint32_t value, const void *key)
@@ -141,6 +146,78 @@ static int check_index(void)
     return 0;
 }
 
+/* The queue of a connection against a plain list: frames go whole, in order, with any part taken at a time, and only
+ * old ones that have not begun are dropped. */
+static int check_frame_queue(void)
+{
+    enum { KEPT = 70000 };
+    static kb_frame_queue queue;
+    static struct {
+        uint32_t number, at_ms;
+        size_t bytes;
+    } model[KEPT];
+    size_t first = 0, last = 0, gone = 0;
+    uint32_t now_ms = UINT32_MAX - 5000, number = 0;
+    uint8_t frame[KB_FRAME_BYTES];
+    while (last < KEPT - 1) {
+        now_ms += next_random() % 20;
+        for (uint32_t i = next_random() % 12; i > 0 && last < KEPT; i--) {
+            size_t bytes = next_random() % 4 ? 8 + next_random() % 200 : 8 + next_random() % 1492;
+            memset(frame, (int)(number & 0xff), bytes);
+            memcpy(frame, &number, sizeof number);
+            size_t waiting = 0;
+            for (size_t k = first; k < last; k++)
+                waiting += model[k].bytes + 6;
+            bool kept = kb_frame_put(&queue, frame, bytes, now_ms);
+            if (kept != (waiting + bytes + 6 <= KB_FRAME_QUEUE_BYTES))
+                return 1;
+            if (kept) {
+                model[last].number = number;
+                model[last].at_ms = now_ms;
+                model[last++].bytes = bytes;
+            }
+            number++;
+        }
+        uint32_t dropped = kb_frame_drop_stale(&queue, now_ms, 100);
+        size_t from = first + (gone > 0);
+        while (from < last && now_ms - model[from].at_ms > 100) {
+            from++;
+            dropped--;
+        }
+        if (dropped)
+            return 1;
+        if (gone > 0 && from > first + 1)
+            model[from - 1] = model[first]; /* the begun one stays before what is kept */
+        first = gone > 0 ? from - 1 : from;
+        struct iovec vectors[8];
+        int count = kb_frame_vectors(&queue, vectors, 8);
+        if ((count > 0) != (first < last))
+            return 1;
+        size_t take = next_random() % 3000;
+        for (int i = 0; i < count && take > 0; i++) {
+            size_t bytes = vectors[i].iov_len < take ? vectors[i].iov_len : take;
+            const uint8_t *at = vectors[i].iov_base;
+            for (size_t k = 0; k < bytes; k++, gone++) {
+                uint8_t expected = gone == 0   ? (uint8_t)(model[first].bytes >> 8)
+                                   : gone == 1 ? (uint8_t)model[first].bytes
+                                   : gone < 6  ? ((const uint8_t *)&model[first].number)[gone - 2]
+                                               : (uint8_t)model[first].number;
+                if (at[k] != expected)
+                    return 1;
+            }
+            kb_frame_taken(&queue, bytes);
+            take -= bytes;
+            if (gone == model[first].bytes + 2) {
+                gone = 0;
+                first++;
+            }
+        }
+        if (kb_frame_queue_empty(&queue) != (first == last))
+            return 1;
+    }
+    return 0;
+}
+
 int main(int count, char **arguments)
 {
     unsigned long mutations = 20000;
@@ -154,7 +231,7 @@ int main(int count, char **arguments)
         else
             return 2;
     }
-    int failures = check_index();
+    int failures = check_index() + check_frame_queue();
     parse_built_in(mutations);
     for (int i = optind; i < count; i++)
         failures += parse_file(arguments[i], mutations);

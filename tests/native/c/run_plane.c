@@ -325,7 +325,7 @@ int main(void)
     struct sockaddr_in to, from;
     kb_bus *bus = kb_bus_new();
     REQUIRE(bus);
-    kb_sockets opened = {open_socket(&to), -1};
+    kb_sockets opened = {open_socket(&to), -1, -1, -1};
     kb_plane *plane = kb_plane_new(&opened, bus, &config);
     REQUIRE(plane && kb_plane_start(plane) == 0);
     pthread_t mixer;

@@ -9,6 +9,8 @@ from __future__ import annotations
 import random
 import socket
 import struct
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from aioice import stun
@@ -60,6 +62,13 @@ class Clock:
     def turn(self, *, after_ms: float = 0) -> None:
         self.now_ns += int(after_ms * MS)
         self.plane.turn(self.now_ns)
+
+    def turn_until(self, condition: Callable[[], object], timeout_s: float = 5.0) -> None:
+        """Turns at this time until it holds: TCP, unlike UDP, may deliver a moment later."""
+        deadline_s = time.monotonic() + timeout_s
+        while not condition():
+            assert time.monotonic() < deadline_s, "it never held"
+            self.turn()
 
     def run(self, duration_ms: int, *, step_ms: int = 20) -> None:
         for _ in range(duration_ms // step_ms):
@@ -236,11 +245,7 @@ class Client:
     def read(self) -> Received:
         """Everything that has arrived, decrypted; what does not decrypt raises."""
         received = Received()
-        while True:
-            try:
-                datagram = self.socket.recv(2048)
-            except BlockingIOError:
-                return received
+        for datagram in self.datagrams():
             if datagram[0] < 4:
                 message = stun.parse_message(datagram)
                 assert message.check_message_integrity(PASSWORD.encode())
@@ -254,6 +259,15 @@ class Client:
                 parsed = _plane.parse_rtp(packet, 1, 2)
                 assert parsed is not None
                 received.rtp.append(Rtp(*parsed, header_extensions(packet)))
+        return received
+
+    def datagrams(self) -> Iterator[bytes]:
+        """What has arrived, as it is on the wire."""
+        while True:
+            try:
+                yield self.socket.recv(2048)
+            except BlockingIOError:
+                return
 
     def add_track(
         self,
@@ -336,6 +350,49 @@ class Client:
             cname="the-server",
             nack=True,
         )
+
+
+class TcpClient(Client):
+    """The same peer over TCP, framed as in RFC 4571."""
+
+    unread = b""
+    ended = False  # the plane closed the connection
+
+    def join(self, clock: Clock | None = None) -> None:
+        self.set_keys()
+        self.send(bytes(self.check()))
+        if clock is not None:
+            clock.turn_until(lambda: self.read().stun)
+
+    def new_socket(self) -> socket.socket:
+        opened = socket.create_connection((self.host, self.plane.port))
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        opened.setblocking(False)
+        return opened
+
+    def move(self) -> socket.socket:
+        self.unread = b""
+        return super().move()
+
+    def send(self, datagram: bytes) -> None:
+        self.socket.sendall(struct.pack("!H", len(datagram)) + datagram)
+
+    def datagrams(self) -> Iterator[bytes]:
+        while not self.ended:
+            try:
+                more = self.socket.recv(1 << 16)
+            except BlockingIOError:
+                break
+            except ConnectionResetError:
+                more = b""
+            self.ended = not more
+            self.unread += more
+        while len(self.unread) >= 2:
+            end = 2 + int.from_bytes(self.unread[:2], "big")
+            if len(self.unread) < end:
+                return
+            datagram, self.unread = self.unread[2:end], self.unread[end:]
+            yield datagram
 
 
 @dataclass
@@ -473,9 +530,9 @@ class Speaker:
     level: int | None = None
     count: int = 0
 
-    def speak(self, *, payload_type: int = 111) -> bytes:
+    def speak(self, *, payload_type: int = 111, bytes_more: int = 0) -> bytes:
         """One packet; its payload names the speaker and counts."""
-        payload = struct.pack("!II", self.ssrc, self.count)
+        payload = struct.pack("!II", self.ssrc, self.count) + bytes(bytes_more)
         self.client.send_rtp(
             payload,
             sequence=self.sequence,

@@ -15,9 +15,18 @@ def test_flags_win_over_environment_over_file(tmp_path: Path):
     assert (loaded.port, loaded.host, loaded.log_level) == (1003, ("127.0.0.3",), "debug")
 
 
-def test_the_media_port_follows_the_http_port_unless_said_otherwise():
-    assert config.load({"port": 9000}, {}).effective_media_port == 9000
+def test_the_media_port_is_the_one_after_the_http_port_unless_said_otherwise():
+    assert config.load({"port": 9000}, {}).effective_media_port == 9001
+    assert config.load({"port": 0}, {}).effective_media_port == 0
     assert config.load({"port": 9000, "media_port": 0}, {}).effective_media_port == 0
+
+
+def test_media_shares_the_number_of_http_only_without_tcp():
+    same = {"port": 9000, "media_port": 9000}
+    with pytest.raises(StartError, match="--no-media-tcp"):
+        config.load(same, {})
+    loaded = config.load({**same, "media_tcp": False}, {})
+    assert (loaded.effective_media_port, loaded.effective_media_connections) == (9000, 0)
 
 
 def test_addresses_come_one_by_one_or_with_commas_from_every_source(tmp_path: Path):
@@ -34,6 +43,9 @@ def test_addresses_come_one_by_one_or_with_commas_from_every_source(tmp_path: Pa
     ("flags", "environment"),
     [
         ({"port": 70000}, {}),
+        ({"port": 65535}, {}),  # no port after it for media
+        ({"media_connections": 0}, {}),
+        ({"media_tcp": False, "media_udp": False}, {}),
         ({"host": "example.org"}, {}),
         ({"host": ""}, {}),
         ({"public_ip": "::1"}, {}),  # an IPv6 address for a server without IPv6
