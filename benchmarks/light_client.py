@@ -111,12 +111,9 @@ class LightClient(asyncio.DatagramProtocol):
     async def connect(self, remote: str) -> SrtpKeys:
         """Checks and handshake with whoever wrote `remote`. RuntimeError, TimeoutError."""
         self._remote = remote
-        self.server = candidate_of(remote)
-        self._socket.connect(self.server)
         self.check = self._signed_check(remote)
-        self._transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
-            lambda: self, sock=self._socket
-        )
+        await self._open(remote)
+        assert self._transport is not None
         # We are whatever the other end is not.
         setup = Setup.PASSIVE if "a=setup:active" in remote else Setup.ACTIVE
         certificate: Any = self._certificate  # the seam takes its own kind; tests bring RSA
@@ -134,6 +131,13 @@ class LightClient(asyncio.DatagramProtocol):
             raise RuntimeError("the DTLS handshake failed")
         self.profile = keys.profile
         return keys
+
+    async def _open(self, remote: str) -> None:
+        self.server = candidate_of(remote)
+        self._socket.connect(self.server)
+        self._transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+            lambda: self, sock=self._socket
+        )
 
     def check_again(self) -> None:
         """Consent (RFC 7675): due every CHECK_INTERVAL_S while connected. A transaction of its own,

@@ -44,12 +44,19 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 @pytest.fixture
+def flags() -> tuple[str, ...]:
+    """Further flags of the server; a parametrisation may say others."""
+    return ()
+
+
+@pytest.fixture
 async def stage(
     start_server: Callable[..., ServerProcess],
     launch: Callable[..., Any],
     http: aiohttp.ClientSession,
+    flags: tuple[str, ...],
 ) -> AsyncIterator[Stage]:
-    server = start_server()
+    server = start_server(*flags)
     options = ("--title", "Cross-border contact points", "--floor", "en", "--languages", "fr,sq")
     server.kabina("meeting", "create", "m", *options)
     stage = Stage(server, await launch(), http)

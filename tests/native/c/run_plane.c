@@ -8,6 +8,8 @@
 #include "kb_stun.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -74,6 +76,7 @@ static const kb_plane_config config = {
     .max_peers = PEERS,
     .max_tracks = PEERS,
     .max_slots = PEERS,
+    .max_connections = 2 * PEERS,
     .peer_stalled_ns = 5000000000,
     .peer_lost_ns = 10000000000,
     .track_stalled_ns = 300000000,
@@ -94,6 +97,42 @@ static int open_socket(struct sockaddr_in *address)
     REQUIRE(fd >= 0 && bind(fd, (struct sockaddr *)address, size) == 0);
     REQUIRE(getsockname(fd, (struct sockaddr *)address, &size) == 0);
     return fd;
+}
+
+/* A listening socket on the port that the UDP one has, if it is free. */
+static int listen_beside(const struct sockaddr_in *address)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int on = 1;
+    REQUIRE(fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0);
+    REQUIRE(bind(fd, (const struct sockaddr *)address, sizeof *address) == 0 && listen(fd, 64) == 0);
+    return fd;
+}
+
+/* Of the peers, those that come over TCP; among them one that sends video and one that only listens. */
+static bool is_streamed(uint32_t i)
+{
+    return i == 2 || i == 3;
+}
+
+static int open_stream(const struct sockaddr_in *to)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
+    REQUIRE(fd >= 0 && connect(fd, (const struct sockaddr *)to, sizeof *to) == 0);
+    REQUIRE(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0);
+    REQUIRE(fcntl(fd, F_SETFL, O_NONBLOCK) == 0);
+    return fd;
+}
+
+static void transmit(int fd, bool streamed, const struct sockaddr_in *to, const uint8_t *data, size_t size)
+{
+    uint8_t frame[256];
+    kb_put16(frame, (uint16_t)size);
+    memcpy(frame + 2, data, size);
+    /* Losses are the test's own: a full socket is no failure. */
+    ssize_t sent = streamed ? send(fd, frame, size + 2, MSG_NOSIGNAL)
+                            : sendto(fd, data, size, 0, (const struct sockaddr *)to, sizeof *to);
+    REQUIRE(!streamed || sent == (ssize_t)size + 2);
 }
 
 static const char password[] = "a-password-of-some-length";
@@ -230,14 +269,15 @@ static uint64_t remove_all(kb_plane *plane, uint32_t round)
     return number;
 }
 
-static void await_answer(int fd)
+static void await_answer(int fd, bool streamed)
 {
+    size_t skip = streamed ? 2 : 0;
     struct pollfd readable = {.fd = fd, .events = POLLIN};
     uint8_t data[2048];
     for (;;) {
         REQUIRE(poll(&readable, 1, 10000) == 1);
         while (recv(fd, data, sizeof data, 0) > 0)
-            if (data[0] == 1 && data[1] == 1)
+            if (data[skip] == 1 && data[skip + 1] == 1)
                 return;
     }
 }
@@ -251,7 +291,7 @@ static void send_feedback(int fd, const struct sockaddr_in *to, uint32_t i, uint
     kb_put16(repair + 12, (uint16_t)(sequence - 1));
     memset(repair + 50, 0x5a, TAG_BYTES);
     if (sequence % 5 == 0 && sequence)
-        sendto(fd, repair, sizeof repair, 0, (const struct sockaddr *)to, sizeof *to);
+        transmit(fd, is_streamed(i), to, repair, sizeof repair);
     /* The first 17 packets of a slot again (its numbers begin at 0), and a key frame. */
     uint8_t requests[28 + 4 + TAG_BYTES] = {0x81, 205, 0, 3, [16] = 0x81, 206, 0, 2};
     kb_put32(requests + 4, i);
@@ -259,7 +299,7 @@ static void send_feedback(int fd, const struct sockaddr_in *to, uint32_t i, uint
     kb_put16(requests + 14, 0xffff);
     kb_put32(requests + 24, 100 + i);
     memset(requests + 28 + 4, 0x5a, TAG_BYTES);
-    sendto(fd, requests, sizeof requests, 0, (const struct sockaddr *)to, sizeof *to);
+    transmit(fd, is_streamed(i), to, requests, sizeof requests);
 }
 
 static void send_media(const int *sockets, const struct sockaddr_in *to, uint16_t sequence)
@@ -272,11 +312,11 @@ static void send_media(const int *sockets, const struct sockaddr_in *to, uint16_
         packet[12] = 0x10; /* the first packet of a VP8 key frame */
         memset(packet + 50, 0x5a, TAG_BYTES);
         if (sequence % 5 != 4)
-            sendto(sockets[i], packet, sizeof packet, 0, (const struct sockaddr *)to, sizeof *to);
+            transmit(sockets[i], is_streamed(i), to, packet, sizeof packet);
         if (is_video(i))
             send_feedback(sockets[i], to, i, sequence);
         uint8_t hello[20] = {22, 254, 253};
-        sendto(sockets[i], hello, sizeof hello, 0, (const struct sockaddr *)to, sizeof *to);
+        transmit(sockets[i], is_streamed(i), to, hello, sizeof hello);
     }
 }
 
@@ -312,6 +352,23 @@ static void *mix(void *argument)
     return NULL;
 }
 
+/* Strangers that connect, say something or nothing, and leave. */
+static void *knock(void *argument)
+{
+    const struct sockaddr_in *to = argument;
+    for (uint32_t round = 0; atomic_load(&mixing); round++) {
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        REQUIRE(fd >= 0);
+        connect(fd, (const struct sockaddr *)to, sizeof *to);
+        usleep(300);
+        static const uint8_t words[] = "\0\1\0GET / HTTP/1.1";
+        send(fd, words + round % 4, round % 3 ? 5 : 0, MSG_NOSIGNAL);
+        usleep(300);
+        close(fd);
+    }
+    return NULL;
+}
+
 static void drain(const int *sockets)
 {
     uint8_t data[2048];
@@ -326,10 +383,13 @@ int main(void)
     kb_bus *bus = kb_bus_new();
     REQUIRE(bus);
     kb_sockets opened = {open_socket(&to), -1, -1, -1};
+    opened.tcp_v4 = listen_beside(&to);
     kb_plane *plane = kb_plane_new(&opened, bus, &config);
     REQUIRE(plane && kb_plane_start(plane) == 0);
     pthread_t mixer;
     REQUIRE(pthread_create(&mixer, NULL, mix, bus) == 0);
+    pthread_t knocker;
+    REQUIRE(pthread_create(&knocker, NULL, knock, &to) == 0);
     uint64_t events = 0;
     for (uint32_t round = 0; round < ROUNDS; round++) {
         int sockets[PEERS];
@@ -337,10 +397,9 @@ int main(void)
         atomic_store(&mix_round, round);
         for (uint32_t i = 0; i < PEERS; i++) {
             uint8_t check[128];
-            sockets[i] = open_socket(&from);
-            size_t size = make_check(check, i, round);
-            REQUIRE(sendto(sockets[i], check, size, 0, (struct sockaddr *)&to, sizeof to) == (ssize_t)size);
-            await_answer(sockets[i]);
+            sockets[i] = is_streamed(i) ? open_stream(&to) : open_socket(&from);
+            transmit(sockets[i], is_streamed(i), &to, check, make_check(check, i, round));
+            await_answer(sockets[i], is_streamed(i));
         }
         for (uint32_t step = 0; step < 20; step++) {
             send_media(sockets, &to, (uint16_t)step);
@@ -363,6 +422,7 @@ int main(void)
     }
     atomic_store(&mixing, false);
     pthread_join(mixer, NULL);
+    pthread_join(knocker, NULL);
     kb_plane_stop(plane);
     REQUIRE(events > ROUNDS * PEERS);
     REQUIRE(kb_plane_counter(plane, KB_COUNT_rtp_forwarded) > 0);
@@ -372,6 +432,9 @@ int main(void)
     REQUIRE(kb_plane_counter(plane, KB_COUNT_rtx_received) > 0);
     REQUIRE(kb_plane_counter(plane, KB_COUNT_rtcp_nacks) > 0);
     REQUIRE(kb_plane_counter(plane, KB_COUNT_rtp_resent) > 0);
+    REQUIRE(kb_plane_counter(plane, KB_COUNT_tcp_accepted) > 3 * ROUNDS);
+    REQUIRE(kb_plane_counter(plane, KB_COUNT_tcp_closed) == kb_plane_counter(plane, KB_COUNT_tcp_accepted));
+    REQUIRE(kb_plane_counter(plane, KB_COUNT_tcp_frames_dropped) == 0);
     kb_plane_free(plane);
     kb_bus_free(bus);
     return 0;

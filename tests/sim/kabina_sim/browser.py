@@ -68,15 +68,23 @@ class Stage:
         self.publishers.append(await publisher.start(ToneTrack(tone_hz)))
 
     async def open(
-        self, url: str, *, tone_hz: float | None = None, relay: Relay | None = None, **context: Any
+        self,
+        url: str,
+        *,
+        tone_hz: float | None = None,
+        relay: Relay | None = None,
+        script: str = "",
+        **context: Any,
     ) -> Page:
         """A page in a context of its own; `tone_hz` is what its microphone hears, `relay` the bad
-        network that its media goes through."""
+        network that its media goes through, `script` runs before the page's own."""
         options = {"viewport": {"width": 1280, "height": 800}, **context}
         new = await self.browser.new_context(**options)
         page = await new.new_page()
         page.on("pageerror", lambda error: self.errors.append(f"{page.url.split('#')[0]}: {error}"))
         await page.add_init_script(TOOLS_JS)
+        if script:
+            await page.add_init_script(script)
         if tone_hz is not None:
             await page.add_init_script(f"window.kabinaTest.microphoneHears({tone_hz});")
         if relay is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from typing import TYPE_CHECKING
 
@@ -77,3 +78,41 @@ class LightListener(LightClient):
             if self.record:
                 self.arrivals_s.append(time.monotonic())
                 self.sequences.append(int.from_bytes(datagram[2:4], "big"))
+
+
+class TcpLightListener(LightListener):
+    """The same over TCP, framed as in RFC 4571."""
+
+    async def _open(self, remote: str) -> None:
+        candidate = re.search(r"a=candidate:\S+ 1 tcp \d+ (\S+) (\d+) typ host", remote)
+        assert candidate, remote
+        self.server = candidate.group(1), int(candidate.group(2))
+        loop = asyncio.get_running_loop()
+        stream, _ = await loop.create_connection(lambda: _Frames(self), *self.server)
+        self._transport = FramedTransport(stream)
+
+
+class FramedTransport:
+    def __init__(self, stream: asyncio.WriteTransport) -> None:
+        self.stream = stream
+
+    def sendto(self, datagram: bytes) -> None:
+        self.stream.write(len(datagram).to_bytes(2, "big") + datagram)
+
+    def close(self) -> None:
+        self.stream.close()
+
+
+class _Frames(asyncio.Protocol):
+    def __init__(self, listener: LightListener) -> None:
+        self._listener = listener
+        self._unread = b""
+
+    def data_received(self, data: bytes) -> None:
+        self._unread += data
+        while len(self._unread) >= 2:
+            end = 2 + int.from_bytes(self._unread[:2], "big")
+            if len(self._unread) < end:
+                return
+            datagram, self._unread = self._unread[2:end], self._unread[end:]
+            self._listener.datagram_received(datagram, self._listener.server)

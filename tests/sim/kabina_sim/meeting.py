@@ -45,9 +45,14 @@ class Meeting:
         return await listener.start()
 
     async def listen_lightly(
-        self, channel: str, token: str, relay: Relay | None = None
+        self,
+        channel: str,
+        token: str,
+        relay: Relay | None = None,
+        *,
+        over: type[LightListener] = LightListener,
     ) -> LightListener:
-        listener = LightListener(self.http, self.url(f"/whep/m/{channel}"), token, relay=relay)
+        listener = over(self.http, self.url(f"/whep/m/{channel}"), token, relay=relay)
         await listener.start()
         self.peers.append(listener)
         return listener

@@ -21,6 +21,24 @@ window.kabinaTest = {
     };
   },
 
+  /** Takes candidates out of every answer, as a network does that lets only some through. */
+  dropCandidates(pattern) {
+    const set = RTCPeerConnection.prototype.setRemoteDescription;
+    RTCPeerConnection.prototype.setRemoteDescription = function (description) {
+      const lines = description.sdp.split("\r\n").filter((one) => !one.startsWith("a=candidate:") || !one.match(pattern));
+      return set.call(this, { type: description.type, sdp: lines.join("\r\n") });
+    };
+  },
+
+  /** "udp" or "tcp" and the server's address: what media goes over. */
+  async path() {
+    const report = await window.kabina.pc.getStats();
+    const transport = [...report.values()].find((one) => one.type === "transport");
+    const pair = report.get(transport.selectedCandidatePairId);
+    const remote = report.get(pair.remoteCandidateId);
+    return `${remote.protocol} ${remote.address}`;
+  },
+
   /** An analyser on what the page receives. */
   ear(fftSize) {
     const receiver = window.kabina.pc.getReceivers().find((one) => one.track.kind === "audio");

@@ -1,0 +1,53 @@
+"""Chromium behind networks that let only some of the candidates through."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kabina_sim.network import needs_ipv6
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page
+
+    from kabina_sim.browser import Stage
+
+pytestmark = pytest.mark.browser
+WITHOUT_UDP = "kabinaTest.dropCandidates(/ udp /i);"
+
+
+async def speak_and_listen(stage: Stage, script: str = "") -> tuple[Page, Page]:
+    speaker = await stage.open(stage.link("speak", "speaker"), tone_hz=400.0, script=script)
+    await speaker.click("#enter")
+    await speaker.click("#take-floor")
+    await speaker.wait_for_selector("#release-floor")
+    attendee = await stage.open(stage.link("attend", "attendee"), script=script)
+    await attendee.check("input[name=channel][value=fr]", force=True)
+    await attendee.click("#listen")
+    await attendee.wait_for_function("() => window.kabina?.pc?.connectionState === 'connected'")
+    return speaker, attendee
+
+
+async def test_without_udp_a_speaker_is_heard_over_tcp_on_the_media_port(stage: Stage):
+    pages = await speak_and_listen(stage, WITHOUT_UDP)
+    await pages[1].evaluate("kabinaTest.waitForTone(400)")
+    for page in pages:
+        assert await page.evaluate("kabinaTest.path()") == "tcp 127.0.0.1"
+    assert stage.server.metric("kabina_plane_tcp_frames_dropped_total") == 0
+
+
+async def test_with_udp_nobody_takes_tcp(stage: Stage):
+    pages = await speak_and_listen(stage)
+    await pages[1].evaluate("kabinaTest.waitForTone(400)")
+    for page in pages:
+        assert await page.evaluate("kabinaTest.path()") == "udp 127.0.0.1"
+
+
+@needs_ipv6
+@pytest.mark.parametrize("flags", [("--host", "::1", "--public-ip", "::1")])
+async def test_a_speaker_is_heard_over_ipv6(stage: Stage):
+    pages = await speak_and_listen(stage)
+    await pages[1].evaluate("kabinaTest.waitForTone(400)")
+    for page in pages:
+        assert await page.evaluate("kabinaTest.path()") in ("udp ::1", "udp [::1]")
