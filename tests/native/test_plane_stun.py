@@ -341,3 +341,90 @@ def test_an_ice_restart_over_the_same_path_is_told_too(plane, clock, connect):
         plane.restart_ice(client.peer, local_ufrag="other", local_password="p" * 22)
     plane.restart_ice(again, local_ufrag="fresh-1", local_password="p" * 22)
     assert plane.counters()["commands_stale"] == 0
+
+
+def test_strangers_use_up_their_own_measure_and_neither_a_peers_nor_its_neighbours(
+    plane, clock, connect
+):
+    """A user fragment travels in the clear: whoever knows it can make the server compute HMACs."""
+    victim, other = connect("victim"), connect("other", join=False)
+    forged = bytes(victim.check(password=PASSWORD[::-1]))
+    stranger = victim.new_socket()
+    for _ in range(10):
+        for _ in range(100):
+            stranger.sendto(forged, ("127.0.0.1", plane.port))
+        clock.turn()
+    counters = plane.counters()
+    assert counters["stun_unauthenticated"] == 399  # the 400th was the victim's own, when it joined
+    assert counters["stun_limited"] == 601
+    for client in (victim, other):
+        client.send(bytes(client.check()))
+    clock.turn()
+    assert [len(client.read().stun) for client in (victim, other)] == [1, 1]
+    # 200 a second come back: the victim's next address waits a moment.
+    clock.turn(after_ms=50)
+    old = victim.move()
+    for _ in range(20):
+        stranger.sendto(forged, ("127.0.0.1", plane.port))
+    clock.turn()
+    assert plane.counters()["stun_limited"] == 611
+    victim.send(bytes(victim.check()))
+    clock.turn(after_ms=5)
+    assert len(victim.read().stun) == 1
+    old.close()
+    stranger.close()
+
+
+def test_a_peer_may_send_a_thousand_checks_at_once_and_a_thousand_a_second(plane, clock, connect):
+    client = connect("client")
+    for count in (1000, 500):
+        for _ in range(count // 50):
+            for _ in range(50):
+                client.send(bytes(client.check(nominate=False)))
+            clock.turn()
+            client.read()
+        clock.turn(after_ms=100)
+    counters = plane.counters()
+    assert counters["stun_answers"] == 1 + 1000 + 100
+    assert counters["stun_limited"] == 400
+
+
+def test_a_check_that_is_sent_again_keeps_no_path_alive_and_moves_nothing(plane, clock, connect):
+    """Else one recorded check, repeated from where it was first seen, would hold media there."""
+    publisher, listener = connect("publisher"), connect("listener")
+    plane.set_slot_source(listener.add_slot(), publisher.add_track())
+    recorded = bytes(listener.check())
+    attacker = listener.new_socket()
+    attacker.sendto(recorded, ("127.0.0.1", plane.port))  # the listener's own never arrived
+    clock.turn()
+    assert plane.counters()["nominations"] == 3
+    listener.send(bytes(listener.check()))
+    clock.turn()
+    listener.read()
+    for _ in range(20):
+        attacker.sendto(recorded, ("127.0.0.1", plane.port))
+        clock.turn(after_ms=1000)
+    assert plane.counters()["nominations"] == 4
+    assert plane.peer_readings(listener.peer).last_heard_ms >= 19_000
+    answers = 0
+    while True:
+        try:
+            answers += attacker.recv(2048)[:2] == b"\1\1"
+        except BlockingIOError:
+            break
+    assert answers == 21
+    attacker.close()
+
+
+def test_a_check_is_known_for_256_more_of_the_same_peer(plane, clock, connect):
+    client = connect("client")
+    recorded = bytes(client.check(nominate=False))
+    client.send(recorded)
+    for _ in range(255):
+        client.send(bytes(client.check(nominate=False)))
+        clock.turn(after_ms=10)
+    attacker = client.new_socket()
+    attacker.sendto(recorded, ("127.0.0.1", plane.port))
+    clock.turn()
+    assert plane.counters()["stun_replayed"] == 1
+    attacker.close()

@@ -2,9 +2,6 @@
 #define _GNU_SOURCE
 #include "kb_state.h"
 
-/* A fresh token bucket is full. */
-#define DTLS_CREDIT_NS 2000000000
-
 static void reset_readings(kb_reading *readings, size_t count, uint32_t handle)
 {
     for (size_t i = 1; i < count; i++)
@@ -21,8 +18,6 @@ static void add_peer(kb_plane *plane, uint32_t handle, const kb_add_peer *with, 
     peer->rtcp_ssrc = with->rtcp_ssrc;
     kb_peer_credentials(&peer->credentials[0], with);
     peer->nominated = peer->validated = -1;
-    peer->dtls_credit_ns = DTLS_CREDIT_NS;
-    peer->dtls_at_ns = now_ns;
     if (kb_peer_register(plane, peer) != 0) {
         peer->handle = 0;
         KB_COUNT(plane, commands_stale);

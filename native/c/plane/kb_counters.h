@@ -20,6 +20,7 @@
     X(stun_ignored) /* not a binding request */                                                                    \
     X(stun_bad_fingerprint)                                                                                        \
     X(stun_unknown_user)                                                                                           \
+    X(stun_limited) /* too many to look at their signatures */                                                     \
     X(stun_unauthenticated)                                                                                        \
     X(stun_replayed) /* a transaction seen from another address */                                                 \
     X(stun_conflicts) /* the address is in use by another peer */                                                  \

@@ -4,22 +4,8 @@
 
 #include <errno.h>
 
-#define DTLS_PER_SECOND 200
+#define DTLS_COST_NS 5000000 /* 200/s */
 #define DTLS_BURST 400
-#define DTLS_COST_NS (1000000000 / DTLS_PER_SECOND)
-
-static bool may_receive_dtls(kb_peer *peer, int64_t now_ns)
-{
-    int64_t credit = peer->dtls_credit_ns + (now_ns - peer->dtls_at_ns);
-    if (credit > (int64_t)DTLS_BURST * DTLS_COST_NS)
-        credit = (int64_t)DTLS_BURST * DTLS_COST_NS;
-    peer->dtls_at_ns = now_ns;
-    peer->dtls_credit_ns = credit;
-    if (credit < DTLS_COST_NS)
-        return false;
-    peer->dtls_credit_ns -= DTLS_COST_NS;
-    return true;
-}
 
 static void receive_from_peer(kb_plane *plane, kb_datagram kind, uint8_t *data, size_t size, const kb_address *from,
                               int64_t now_ns)
@@ -33,7 +19,7 @@ static void receive_from_peer(kb_plane *plane, kb_datagram kind, uint8_t *data, 
     kb_reading_add(&peer->readings[KB_PEER_PACKETS_RECEIVED], 1);
     kb_reading_add(&peer->readings[KB_PEER_BYTES_RECEIVED], size);
     if (kind == KB_DATAGRAM_DTLS) {
-        if (!may_receive_dtls(peer, now_ns)) {
+        if (!kb_bucket_take(&peer->dtls, DTLS_COST_NS, DTLS_BURST, now_ns)) {
             KB_COUNT(plane, dtls_limited);
             return;
         }

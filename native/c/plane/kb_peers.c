@@ -26,7 +26,7 @@ static bool same_address(const void *owner, uint32_t value, const void *key)
 }
 
 /* Words instead of octets, as this runs per packet; the multiplication spreads what the seed has hidden. */
-static uint64_t hash_address(const kb_plane *plane, const kb_address *address)
+uint64_t kb_peer_hash_address(const kb_plane *plane, const kb_address *address)
 {
     uint64_t words[2];
     uint32_t rest;
@@ -59,7 +59,7 @@ kb_peer *kb_peer_by_ufrag(kb_plane *plane, const uint8_t *ufrag, size_t bytes, i
 kb_peer *kb_peer_by_address(kb_plane *plane, const kb_address *address, int *tuple)
 {
     uint32_t found =
-        kb_index_find(&plane->by_address, hash_address(plane, address), same_address, plane->peers, address);
+        kb_index_find(&plane->by_address, kb_peer_hash_address(plane, address), same_address, plane->peers, address);
     if (found == KB_INDEX_NONE)
         return NULL;
     *tuple = (int)(found % KB_PEER_TUPLES);
@@ -149,7 +149,7 @@ static void count_tuples(kb_peer *peer)
 
 void kb_peer_forget_path(kb_plane *plane, kb_peer *peer, int tuple)
 {
-    kb_index_remove(&plane->by_address, hash_address(plane, &peer->tuples[tuple].address),
+    kb_index_remove(&plane->by_address, kb_peer_hash_address(plane, &peer->tuples[tuple].address),
                     index_of(peer) * KB_PEER_TUPLES + (uint32_t)tuple);
     peer->tuples[tuple].used = false;
     if (peer->nominated == tuple)
@@ -201,7 +201,7 @@ int kb_peer_validate(kb_plane *plane, kb_peer *peer, const kb_address *address, 
     }
     if (!owner) {
         tuple = free_tuple(plane, peer);
-        if (kb_index_add(&plane->by_address, hash_address(plane, address),
+        if (kb_index_add(&plane->by_address, kb_peer_hash_address(plane, address),
                          index_of(peer) * KB_PEER_TUPLES + (uint32_t)tuple) != 0)
             return -1;
         peer->tuples[tuple] = (kb_tuple){.address = *address, .used = true, .heard_ns = now_ns};

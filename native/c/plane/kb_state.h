@@ -20,7 +20,7 @@
 
 #define KB_PEER_TUPLES 8
 #define KB_PEER_STREAMS 32
-#define KB_PEER_TRANSACTIONS 64
+#define KB_PEER_TRANSACTIONS 256 /* ten minutes of libwebrtc's checks */
 #define KB_RECEIVE_BATCH 64
 
 typedef _Atomic uint64_t kb_reading; /* one writer, relaxed */
@@ -44,10 +44,24 @@ typedef struct kb_rx_stream {
     int64_t last_sr_ns;
 } kb_rx_stream;
 
+/* By seeded hashes: 256 checks in 2 kB. */
 typedef struct kb_transaction {
-    uint64_t id_hash;
-    kb_address from;
+    uint32_t id;
+    uint32_t from;
 } kb_transaction;
+
+/* A token bucket in one number: when the tokens spent so far will have come back. */
+typedef int64_t kb_bucket;
+
+/* Takes a token; `cost_ns` is the time one takes to come back, `burst` how many may be saved. */
+static inline bool kb_bucket_take(kb_bucket *bucket, int64_t cost_ns, int64_t burst, int64_t now_ns)
+{
+    int64_t from = *bucket > now_ns ? *bucket : now_ns;
+    if (from + cost_ns > now_ns + burst * cost_ns)
+        return false;
+    *bucket = from + cost_ns;
+    return true;
+}
 
 typedef struct kb_track kb_track;
 typedef struct kb_slot kb_slot;
@@ -71,8 +85,8 @@ typedef struct kb_peer {
     uint8_t last_stream;
     void *receive;
     void *transmit;
-    int64_t dtls_credit_ns; /* token bucket: a datagram costs 5 ms, 2 s at most are saved */
-    int64_t dtls_at_ns;
+    kb_bucket dtls;
+    kb_bucket checks[2]; /* from strange addresses, from validated ones */
     kb_rx_stream streams[KB_PEER_STREAMS];
     kb_transaction transactions[KB_PEER_TRANSACTIONS];
     uint32_t transaction_count;
@@ -238,6 +252,7 @@ struct kb_plane {
     kb_twcc_sample samples[KB_TWCC_SAMPLES];
     kb_index by_address; /* value = peer index × KB_PEER_TUPLES + tuple */
     kb_index by_ufrag;   /* value = peer index × 2 + which of its credentials */
+    kb_bucket strange_checks;
 
     struct mmsghdr *messages; /* KB_RECEIVE_BATCH */
     uint8_t *receive_buffers;
@@ -313,6 +328,8 @@ void kb_ingress_receive(kb_plane *plane, uint8_t *data, size_t size, const kb_ad
 kb_peer *kb_peer_by_ufrag(kb_plane *plane, const uint8_t *ufrag, size_t bytes, int *which);
 /* The peer and its tuple at this address, or NULL. */
 kb_peer *kb_peer_by_address(kb_plane *plane, const kb_address *address, int *tuple);
+/* Of a whole address, seeded. */
+uint64_t kb_peer_hash_address(const kb_plane *plane, const kb_address *address);
 int kb_peer_register(kb_plane *plane, kb_peer *peer);
 void kb_peer_unregister(kb_plane *plane, kb_peer *peer);
 /* The tuple is no way to the peer any more: datagrams go by another one. */
