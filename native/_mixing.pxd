@@ -12,6 +12,8 @@ cdef extern from "kb_ring.h" nogil:
 
 
 cdef extern from "kb_bus.h" nogil:
+    ctypedef struct kb_wake:
+        int read_fd
     const char *KB_BUS_CAPSULE
     enum:
         KB_BUS_PAYLOAD_BYTES
@@ -29,7 +31,7 @@ cdef extern from "kb_bus.h" nogil:
     ctypedef struct kb_bus:
         kb_ring to_mix
         kb_ring from_mix
-        int wake_fd
+        kb_wake wake
     kb_bus *kb_bus_new()
     void kb_bus_free(kb_bus *bus)
 

@@ -363,7 +363,7 @@ cdef class BusProbe:
     @property
     def wake_fd(self):
         """The eventfd that a tick with output adds 1 to; closed with the bus."""
-        return self._bus.wake_fd
+        return self._bus.wake.read_fd
 
 
 # ---- the engine ----------------------------------------------------------------------------------

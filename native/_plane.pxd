@@ -5,7 +5,6 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef extern from "<unistd.h>" nogil:
     int usleep(unsigned int microseconds)
-    ssize_t write(int fd, const void *data, size_t bytes)
 
 cdef extern from "kb_egress.h" nogil:
     ctypedef struct kb_address:
@@ -38,6 +37,11 @@ cdef extern from "kb_ring.h" nogil:
     void *kb_ring_peek(kb_ring *ring)
     void kb_ring_release(kb_ring *ring)
 
+cdef extern from "kb_wake.h" nogil:
+    ctypedef struct kb_wake:
+        int read_fd
+    void kb_wake_tell(const kb_wake *wake)
+
 cdef extern from "kb_bus.h" nogil:
     enum: KB_BUS_PAYLOAD_BYTES
     const char *KB_BUS_CAPSULE
@@ -55,7 +59,7 @@ cdef extern from "kb_bus.h" nogil:
     ctypedef struct kb_bus:
         kb_ring to_mix
         kb_ring from_mix
-        int wake_fd
+        kb_wake wake
     kb_bus *kb_bus_new()
     void kb_bus_free(kb_bus *bus)
 
@@ -121,6 +125,7 @@ cdef extern from "kb_plane.h" nogil:
         int64_t peer_lost_ns
         int64_t track_stalled_ns
         uint64_t seed
+        bint portable
         kb_crypto crypto
         kb_srtp_table srtp
     enum:

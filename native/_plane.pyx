@@ -42,7 +42,7 @@ cdef class PlaneCore:
     def __cinit__(self, tuple sockets, object bus, uintptr_t srtp, uintptr_t crypto, *,
                   uint32_t max_peers, uint32_t max_tracks, uint32_t max_slots,
                   uint32_t max_connections, int64_t peer_stalled_ns, int64_t peer_lost_ns,
-                  int64_t track_stalled_ns, uint64_t seed):
+                  int64_t track_stalled_ns, uint64_t seed, bint portable):
         """`sockets` are the descriptors of kb_sockets, −1 = none."""
         cdef const char *missing = NULL
         cdef kb_sockets opened
@@ -62,6 +62,7 @@ cdef class PlaneCore:
         self._config.peer_lost_ns = peer_lost_ns
         self._config.track_stalled_ns = track_stalled_ns
         self._config.seed = seed
+        self._config.portable = portable
         opened.v4, opened.v6, opened.tcp_v4, opened.tcp_v6 = sockets
         self._plane = kb_plane_new(
             &opened, <kb_bus *>PyCapsule_GetPointer(bus, KB_BUS_CAPSULE), &self._config
@@ -412,9 +413,7 @@ cdef class BusProbe:
         return True
 
     def wake(self):
-        cdef uint64_t one = 1
-        if write(self._bus.wake_fd, &one, sizeof(one)) < 0:
-            raise OSError("the eventfd is full")
+        kb_wake_tell(&self._bus.wake)
 
     def take(self):
         """Everything the plane pushed, oldest first.

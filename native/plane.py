@@ -6,6 +6,7 @@ change; handles are numbers that are never 0 and not used again for a long time.
 
 from __future__ import annotations
 
+import os
 import secrets
 import threading
 from collections import deque
@@ -173,11 +174,14 @@ class Plane:
         max_peers: int = 4096,
         max_connections: int = 0,
         silence: Silence | None = None,
+        portable: bool | None = None,
     ) -> None:
         """Binds an IPv4 address, an IPv6 address or both, to one port number; 0 is any free one.
 
         With `max_connections` it takes as many TCP connections on that port, for ICE over TCP (RFC
         6544); the memory for each, 70 kB, is touched only as it is used.
+        `portable` does without what only Linux has (epoll, recvmmsg, sendmmsg): None asks the
+        environment for KABINA_PORTABLE=1.
 
         OSError if the port is taken, LibraryError without libsrtp or libcrypto.
         """
@@ -203,6 +207,7 @@ class Plane:
                 peer_lost_ns=silence.peer_lost_ms * 1_000_000,
                 track_stalled_ns=silence.track_stalled_ms * 1_000_000,
                 seed=secrets.randbits(64),
+                portable=os.environ.get("KABINA_PORTABLE") == "1" if portable is None else portable,
             )
         except BaseException:
             bound.close()

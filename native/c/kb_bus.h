@@ -1,16 +1,14 @@
 /* The junction of the plane and one mix thread: Opus payloads in, Opus payloads out, one ring each way.
  *
  * The plane thread writes `to_mix` and reads `from_mix`; the mix thread does the reverse and, after a tick that
- * wrote anything, adds 1 to `wake_fd` (an eventfd the plane polls). Numbers travel in the packets, never pointers:
+ * wrote anything, tells `wake`, which the plane polls. Numbers travel in the packets, never pointers:
  * a packet whose source or track is gone is dropped by the reader and costs a counter.
  */
 #ifndef KB_BUS_H
 #define KB_BUS_H
 
 #include "kb_ring.h"
-
-#include <sys/eventfd.h>
-#include <unistd.h>
+#include "kb_wake.h"
 
 /* An Opus frame is ≤ 1275 bytes, a packet of several frames may fill a datagram (RFC 6716 §3.4). */
 #define KB_BUS_PAYLOAD_BYTES 1456
@@ -35,7 +33,7 @@ typedef struct kb_bus_packet {
 typedef struct kb_bus {
     kb_ring to_mix;
     kb_ring from_mix;
-    int wake_fd;
+    kb_wake wake;
 } kb_bus;
 
 /* Returns NULL without memory or without a descriptor. */
@@ -45,11 +43,9 @@ static inline kb_bus *kb_bus_new(void)
     if (!bus)
         return NULL;
     bus->from_mix.slots = bus->to_mix.slots = NULL;
-    bus->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (bus->wake_fd < 0 || kb_ring_init(&bus->to_mix, KB_BUS_SLOTS, sizeof(kb_bus_packet)) ||
+    if (kb_wake_open(&bus->wake) || kb_ring_init(&bus->to_mix, KB_BUS_SLOTS, sizeof(kb_bus_packet)) ||
         kb_ring_init(&bus->from_mix, KB_BUS_SLOTS, sizeof(kb_bus_packet))) {
-        if (bus->wake_fd >= 0)
-            close(bus->wake_fd);
+        kb_wake_close(&bus->wake);
         kb_ring_free(&bus->to_mix);
         free(bus);
         return NULL;
@@ -59,7 +55,7 @@ static inline kb_bus *kb_bus_new(void)
 
 static inline void kb_bus_free(kb_bus *bus)
 {
-    close(bus->wake_fd);
+    kb_wake_close(&bus->wake);
     kb_ring_free(&bus->to_mix);
     kb_ring_free(&bus->from_mix);
     free(bus);

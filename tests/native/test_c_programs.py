@@ -20,7 +20,14 @@ WARNINGS = ["-Wall", "-Wextra", "-Wconversion", "-Werror"]
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
 
 
-def run(program: str, folder: str, kind: str, workspace: Path, *arguments: str) -> str:
+def run(
+    program: str,
+    folder: str,
+    kind: str,
+    workspace: Path,
+    *arguments: str,
+    defines: tuple[str, ...] = (),
+) -> str:
     """Builds tests/native/c/<program>.c with all of native/c/<folder>, runs it, returns its output."""
     sources = [
         Path(f"tests/native/c/{program}.c"),
@@ -28,7 +35,7 @@ def run(program: str, folder: str, kind: str, workspace: Path, *arguments: str) 
     ]
     # -Og: at -O1 ThreadSanitizer misses plain races.
     build = ["gcc", "-std=gnu11", "-Og", "-g", *SANITIZERS[kind], *WARNINGS]
-    includes = ["-Inative/c", f"-Inative/c/{folder}"]
+    includes = [*defines, "-Inative/c", f"-Inative/c/{folder}"]
     binary = workspace / program
     subprocess.run(
         [*build, *includes, *sources, "-ldl", "-lpthread", "-lm", "-o", binary],
@@ -50,8 +57,9 @@ def test_mutated_packets_read_nothing_beyond_their_end(tmp_path, corpora):
 
 
 @pytest.mark.parametrize("kind", list(SANITIZERS))
-def test_commands_events_packets_and_mixes_meet_without_a_race(kind, tmp_path):
-    run("run_plane", "plane", kind, tmp_path)
+@pytest.mark.parametrize("defines", [(), ("-DKB_PORTABLE",)], ids=["linux", "portable"])
+def test_commands_events_packets_and_mixes_meet_without_a_race(kind, defines, tmp_path):
+    run("run_plane", "plane", kind, tmp_path, defines=defines)
 
 
 @pytest.mark.parametrize("kind", list(SANITIZERS))

@@ -17,7 +17,7 @@ def test_the_portable_path_sends_the_same_datagrams(tmp_path):
     binary = tmp_path / "portable"
     sources = ["tests/native/c/run_downlink.c", *(f"native/c/plane/kb_{part}.c" for part in PARTS)]
     flags = ["-std=gnu11", "-Og", "-Wall", "-Wextra", "-Wconversion", "-Werror"]
-    includes = ["-DKB_EGRESS_PORTABLE", "-Inative/c", "-Inative/c/plane"]
+    includes = ["-DKB_PORTABLE", "-Inative/c", "-Inative/c/plane"]
     subprocess.run(
         ["gcc", *flags, *includes, *sources, "-lm", "-o", str(binary)], cwd=ROOT, check=True
     )

@@ -321,12 +321,8 @@ static void render_rows(kb_engine *engine, int64_t now_ns)
             kb_row_follow(row, row->leader);
         has_sent |= send(engine, row, now_ns);
     }
-    if (has_sent) {
-        const uint64_t one = 1;
-        /* A full counter (EAGAIN) means the plane has a wake-up waiting already. */
-        const ssize_t written = write(engine->bus->wake_fd, &one, sizeof one);
-        (void)written;
-    }
+    if (has_sent)
+        kb_wake_tell(&engine->bus->wake);
 }
 
 void kb_engine_tick(kb_engine *engine, int64_t now_ns)

@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#if defined(__linux__) && !defined(KB_EGRESS_PORTABLE)
+#if defined(__linux__) && !defined(KB_PORTABLE)
 #include <netinet/udp.h>
 #define HAVE_SENDMMSG 1
 #ifndef UDP_SEGMENT

@@ -6,7 +6,6 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/epoll.h>
 #include <time.h>
 
 #define COMMAND_SLOTS 1024u
@@ -16,9 +15,8 @@
 /* Batches read before the rest of the turn gets its share: ≈ 0.4 ms of packets. */
 #define BATCHES_PER_TURN 4
 #define EVENTS 32
+#define OWN_DESCRIPTORS 8
 #define NO_SOCKETS ((kb_sockets){-1, -1, -1, -1})
-/* One byte more than a datagram may have, 8-byte aligned: the kernel then says MSG_TRUNC. */
-#define RECEIVE_BYTES 1504u
 #define SECONDS_1900_TO_1970 2208988800ll
 #define FIFO_PRIORITY 10
 
@@ -42,50 +40,25 @@ void kb_plane_set_clock(kb_plane *plane, int64_t now_ns)
     atomic_store_explicit(&plane->fixed_now_ns, now_ns, memory_order_relaxed);
 }
 
-static int watch(kb_plane *plane, int kind, int fd, uint32_t events)
+static int watch(kb_plane *plane, int kind, int fd, uint32_t what)
 {
-    struct epoll_event event = {.events = events, .data.u64 = KB_WATCH(kind, fd)};
-    return fd < 0 ? 0 : epoll_ctl(plane->epoll_fd, EPOLL_CTL_ADD, fd, &event);
+    return fd < 0 ? 0 : kb_poller_add(plane->poller, fd, KB_WATCH(kind, fd), what);
 }
 
 static int open_descriptors(kb_plane *plane)
 {
-    plane->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    plane->command_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    plane->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (plane->epoll_fd < 0 || plane->command_fd < 0 || plane->event_fd < 0)
+    plane->poller = kb_poller_new(plane->config.portable, plane->config.max_connections + OWN_DESCRIPTORS);
+    if (!plane->poller || kb_wake_open(&plane->command_wake) || kb_wake_open(&plane->event_wake))
         return -1;
-    /* Edge-triggered counters need no read to be heard again. */
     const kb_sockets *sockets = &plane->sockets;
-    return watch(plane, KB_WATCH_DESCRIPTOR, sockets->v4, EPOLLIN) ||
-                   watch(plane, KB_WATCH_DESCRIPTOR, sockets->v6, EPOLLIN) ||
-                   watch(plane, KB_WATCH_LISTENER, sockets->tcp_v4, EPOLLIN) ||
-                   watch(plane, KB_WATCH_LISTENER, sockets->tcp_v6, EPOLLIN) ||
-                   watch(plane, KB_WATCH_DESCRIPTOR, plane->command_fd, EPOLLIN | EPOLLET) ||
-                   watch(plane, KB_WATCH_DESCRIPTOR, plane->bus->wake_fd, EPOLLIN | EPOLLET)
+    return watch(plane, KB_WATCH_DESCRIPTOR, sockets->v4, KB_READABLE) ||
+                   watch(plane, KB_WATCH_DESCRIPTOR, sockets->v6, KB_READABLE) ||
+                   watch(plane, KB_WATCH_LISTENER, sockets->tcp_v4, KB_READABLE) ||
+                   watch(plane, KB_WATCH_LISTENER, sockets->tcp_v6, KB_READABLE) ||
+                   watch(plane, KB_WATCH_DESCRIPTOR, plane->command_wake.read_fd, KB_READABLE | KB_WAKE) ||
+                   watch(plane, KB_WATCH_DESCRIPTOR, plane->bus->wake.read_fd, KB_READABLE | KB_WAKE)
                ? -1
                : 0;
-}
-
-static int make_receive_buffers(kb_plane *plane)
-{
-    size_t each = sizeof(struct mmsghdr) + sizeof(struct iovec) + sizeof(kb_socket_address);
-    plane->messages = calloc(KB_RECEIVE_BATCH, each);
-    plane->receive_buffers = aligned_alloc(64, (size_t)KB_RECEIVE_BATCH * RECEIVE_BYTES);
-    if (!plane->messages || !plane->receive_buffers)
-        return -1;
-    struct iovec *vectors = (struct iovec *)(plane->messages + KB_RECEIVE_BATCH);
-    kb_socket_address *addresses = (kb_socket_address *)(vectors + KB_RECEIVE_BATCH);
-    for (size_t i = 0; i < KB_RECEIVE_BATCH; i++) {
-        vectors[i].iov_base = plane->receive_buffers + i * RECEIVE_BYTES;
-        vectors[i].iov_len = KB_DATAGRAM_BYTES;
-        struct msghdr *header = &plane->messages[i].msg_hdr;
-        header->msg_iov = &vectors[i];
-        header->msg_iovlen = 1;
-        header->msg_name = &addresses[i];
-        header->msg_namelen = sizeof addresses[i];
-    }
-    return 0;
 }
 
 static int make_tables(kb_plane *plane)
@@ -119,14 +92,16 @@ kb_plane *kb_plane_new(const kb_sockets *sockets, kb_bus *bus, const kb_plane_co
     plane->config = *config;
     plane->sockets = *sockets;
     plane->bus = bus;
-    plane->epoll_fd = plane->command_fd = plane->event_fd = -1;
+    plane->command_wake = plane->event_wake = (kb_wake){-1, -1};
     plane->ntp_offset_ns =
         read_clock(CLOCK_REALTIME) - read_clock(CLOCK_MONOTONIC) + SECONDS_1900_TO_1970 * 1000000000;
     int written = snprintf(plane->cname, sizeof plane->cname, "kabina-%08x", (unsigned)(config->seed >> 32));
     plane->cname_bytes = written > 0 ? (size_t)written : 0;
     plane->egress = kb_egress_new(sockets->v4, sockets->v6);
+    if (plane->egress && config->portable)
+        kb_egress_use(plane->egress, KB_EGRESS_SENDTO);
     if (!plane->egress || kb_ring_init(&plane->commands, COMMAND_SLOTS, sizeof(kb_command)) ||
-        kb_states_init(plane) || make_tables(plane) || kb_tcp_init(&plane->tcp, config->max_connections) || make_receive_buffers(plane) || open_descriptors(plane)) {
+        kb_states_init(plane) || make_tables(plane) || kb_tcp_init(&plane->tcp, config->max_connections) || kb_ingress_init(plane) || open_descriptors(plane)) {
         plane->sockets = NO_SOCKETS; /* the caller keeps what it gave */
         kb_plane_free(plane);
         return NULL;
@@ -153,10 +128,10 @@ static void close_sockets(kb_plane *plane)
 void kb_plane_free(kb_plane *plane)
 {
     if (plane->peers)
-        explicit_bzero(plane->peers, plane->peer_end * sizeof *plane->peers);
-    close_descriptor(plane->epoll_fd);
-    close_descriptor(plane->command_fd);
-    close_descriptor(plane->event_fd);
+        plane->config.crypto.cleanse(plane->peers, plane->peer_end * sizeof *plane->peers);
+    kb_poller_free(plane->poller);
+    kb_wake_close(&plane->command_wake);
+    kb_wake_close(&plane->event_wake);
     close_sockets(plane);
     kb_egress_free(plane->egress);
     kb_ring_free(&plane->commands);
@@ -170,17 +145,8 @@ void kb_plane_free(kb_plane *plane)
     free(plane->peer_clocks);
     free(plane->track_clocks);
     free(plane->slot_reports);
-    free(plane->messages);
-    free(plane->receive_buffers);
+    kb_ingress_free(plane);
     free(plane);
-}
-
-static void tell(int fd)
-{
-    uint64_t one = 1;
-    /* It fails only when the counter is full, and then it is readable anyway. */
-    ssize_t written = write(fd, &one, sizeof one);
-    (void)written;
 }
 
 static void copy_totals(kb_plane *plane)
@@ -206,34 +172,35 @@ static int64_t receive(kb_plane *plane, bool v6_ready, int64_t now_ns)
 }
 
 /* One read or a few accepts: what a connection may cost per turn, while others wait. */
-static void serve_stream(kb_plane *plane, const struct epoll_event *event, int64_t now_ns)
+static void serve_stream(kb_plane *plane, const kb_ready *ready, int64_t now_ns)
 {
-    uint32_t number = (uint32_t)event->data.u64;
-    switch (event->data.u64 >> 32) {
+    uint32_t number = (uint32_t)ready->tag;
+    switch (ready->tag >> 32) {
     case KB_WATCH_LISTENER:
         kb_tcp_accept(plane, (int)number, now_ns);
         break;
     case KB_WATCH_CONNECTION:
-        kb_tcp_ready(plane, number, event->events, now_ns);
+        kb_tcp_ready(plane, number, ready->what, now_ns);
         break;
     }
 }
 
 void kb_plane_turn(kb_plane *plane, int timeout_ms)
 {
-    struct epoll_event events[EVENTS];
+    kb_ready ready[EVENTS];
     if (plane->video_slots && timeout_ms > IDLE_VIDEO_MS)
         timeout_ms = IDLE_VIDEO_MS;
-    int count = epoll_wait(plane->epoll_fd, events, EVENTS, plane->injected_left || plane->reports_now ? 0 : timeout_ms);
+    int count = kb_poller_wait(plane->poller, ready, EVENTS,
+                               plane->injected_left || plane->reports_now ? 0 : timeout_ms);
     /* IPv4 is asked in every turn; what few hosts use only when there is something, as asking costs a system call. */
     bool v6_ready = false;
     for (int i = 0; i < count; i++)
-        v6_ready |= events[i].data.u64 == KB_WATCH(KB_WATCH_DESCRIPTOR, plane->sockets.v6);
+        v6_ready |= ready[i].tag == KB_WATCH(KB_WATCH_DESCRIPTOR, plane->sockets.v6);
     int64_t now_ns = kb_plane_now_ns(plane);
     kb_commands_drain(plane, now_ns);
     now_ns = receive(plane, v6_ready, now_ns);
     for (int i = 0; i < count; i++)
-        serve_stream(plane, &events[i], now_ns);
+        serve_stream(plane, &ready[i], now_ns);
     plane->injected_left = kb_forward_injected(plane, now_ns);
     bool timers = now_ns >= plane->timers_ns;
     if (timers) {
@@ -249,14 +216,16 @@ void kb_plane_turn(kb_plane *plane, int timeout_ms)
     KB_COUNT(plane, turns);
     if (plane->wake_python) {
         plane->wake_python = false;
-        tell(plane->event_fd);
+        kb_wake_tell(&plane->event_wake);
     }
 }
 
 static void *run(void *argument)
 {
     kb_plane *plane = argument;
+#ifdef __linux__
     pthread_setname_np(pthread_self(), "kabina-plane");
+#endif
     struct sched_param priority = {.sched_priority = FIFO_PRIORITY};
     int refused = pthread_setschedparam(pthread_self(), SCHED_FIFO, &priority);
     atomic_store(&plane->scheduling, refused ? SCHEDULING_NORMAL : SCHEDULING_FIFO);
@@ -287,7 +256,7 @@ void kb_plane_stop(kb_plane *plane)
 {
     atomic_store_explicit(&plane->quit, true, memory_order_release);
     if (atomic_load(&plane->running)) {
-        tell(plane->command_fd);
+        kb_wake_tell(&plane->command_wake);
         pthread_join(plane->thread, NULL);
         atomic_store(&plane->scheduling, SCHEDULING_STOPPED);
         atomic_store(&plane->running, false);
@@ -311,7 +280,7 @@ uint64_t kb_plane_submit(kb_plane *plane, const kb_command *command)
         return 0;
     *slot = *command;
     kb_ring_publish(&plane->commands);
-    tell(plane->command_fd);
+    kb_wake_tell(&plane->command_wake);
     return ++plane->submitted;
 }
 
@@ -322,14 +291,12 @@ uint64_t kb_plane_applied(const kb_plane *plane)
 
 int kb_plane_event_fd(const kb_plane *plane)
 {
-    return plane->event_fd;
+    return plane->event_wake.read_fd;
 }
 
 void kb_plane_acknowledge(kb_plane *plane)
 {
-    uint64_t count;
-    ssize_t got = read(plane->event_fd, &count, sizeof count);
-    (void)got; /* empty is fine: poll may be called at any time */
+    kb_wake_clear(&plane->event_wake); /* nothing to clear is fine: poll may be called at any time */
 }
 
 uint64_t kb_plane_counter(const kb_plane *plane, enum kb_counter counter)
@@ -355,10 +322,15 @@ const char *kb_plane_scheduling(const kb_plane *plane)
 
 int64_t kb_plane_cpu_ns(kb_plane *plane)
 {
+#ifdef __linux__
     clockid_t id;
     if (!atomic_load(&plane->running) || pthread_getcpuclockid(plane->thread, &id) != 0)
         return 0;
     return read_clock(id);
+#else
+    (void)plane; /* macOS has no clock of another thread */
+    return 0;
+#endif
 }
 
 static uint64_t read_one(const kb_reading *readings, uint32_t handle, int reading)

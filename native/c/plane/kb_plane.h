@@ -41,6 +41,7 @@ typedef struct kb_plane_config {
     int64_t peer_stalled_ns;
     int64_t peer_lost_ns;
     int64_t track_stalled_ns;
+    bool portable; /* without what only Linux has, there as everywhere else */
     uint64_t seed; /* random: hash seed and NTP-independent ids */
     kb_crypto crypto;
     kb_srtp_table srtp;

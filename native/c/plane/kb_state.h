@@ -3,14 +3,11 @@
 #ifndef KB_STATE_H
 #define KB_STATE_H
 
-#ifndef _GNU_SOURCE
-#error "struct mmsghdr: define _GNU_SOURCE before the first include"
-#endif
-
 #include "kb_downlink.h"
 #include "kb_egress.h"
 #include "kb_index.h"
 #include "kb_plane.h"
+#include "kb_poller.h"
 #include "kb_reception.h"
 #include "kb_remap.h"
 #include "kb_tcp.h"
@@ -209,14 +206,15 @@ typedef struct kb_states {
     uint32_t reading; /* consumer: the entity whose differences are being given out, UINT32_MAX = none */
 } kb_states;
 
-/* What epoll reports: of a socket, listener or eventfd its descriptor, of a connection its number. */
+/* Tags of the poller: of a socket, listener or kb_wake its descriptor, of a connection its number. */
 enum { KB_WATCH_DESCRIPTOR, KB_WATCH_LISTENER, KB_WATCH_CONNECTION };
 #define KB_WATCH(kind, number) ((uint64_t)(kind) << 32 | (uint32_t)(number))
 
 struct kb_plane {
     kb_plane_config config;
     kb_sockets sockets;
-    int epoll_fd, command_fd, event_fd;
+    kb_poller *poller;
+    kb_wake command_wake, event_wake;
     kb_tcp tcp;
     kb_bus *bus;
     kb_egress *egress;
@@ -254,7 +252,7 @@ struct kb_plane {
     kb_index by_ufrag;   /* value = peer index × 2 + which of its credentials */
     kb_bucket strange_checks;
 
-    struct mmsghdr *messages; /* KB_RECEIVE_BATCH */
+    void *messages; /* kb_ingress.c's */
     uint8_t *receive_buffers;
     kb_reading counters[KB_COUNTER_COUNT];
 };
@@ -318,6 +316,9 @@ void kb_commands_drain(kb_plane *plane, int64_t now_ns);
 void kb_command_apply(kb_plane *plane, const kb_command *command, int64_t now_ns);
 
 /* kb_ingress.c */
+/* Returns 0, or −1 without memory. */
+int kb_ingress_init(kb_plane *plane);
+void kb_ingress_free(kb_plane *plane);
 /* Reads up to one batch from a UDP socket; returns how many datagrams there were. */
 int kb_ingress_poll(kb_plane *plane, int fd, int64_t now_ns);
 /* Gives the datagram to the part that understands it. */

@@ -2,8 +2,12 @@
 #include "kb_state.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
-#include <sys/epoll.h>
+
+#ifndef MSG_NOSIGNAL
+#define MSG_NOSIGNAL 0 /* SO_NOSIGPIPE instead */
+#endif
 
 #define NONE UINT16_MAX
 #define ACCEPTS_PER_TURN 8
@@ -42,17 +46,15 @@ static uint16_t number_of(const kb_plane *plane, const kb_connection *one)
 
 static void listen_for(kb_plane *plane, const kb_connection *one, bool room)
 {
-    struct epoll_event event = {
-        .events = room ? EPOLLIN | EPOLLOUT : EPOLLIN,
-        .data.u64 = KB_WATCH(KB_WATCH_CONNECTION, number_of(plane, one)),
-    };
-    epoll_ctl(plane->epoll_fd, EPOLL_CTL_MOD, one->fd, &event);
+    kb_poller_change(plane->poller, one->fd, KB_WATCH(KB_WATCH_CONNECTION, number_of(plane, one)),
+                     room ? KB_READABLE | KB_WRITABLE : KB_READABLE);
 }
 
 static void close_one(kb_plane *plane, kb_connection *one)
 {
     kb_tcp *tcp = &plane->tcp;
-    close(one->fd); /* epoll forgets it with that */
+    kb_poller_remove(plane->poller, one->fd);
+    close(one->fd);
     one->fd = -1;
     one->next_free = (uint16_t)tcp->first_free;
     tcp->first_free = number_of(plane, one);
@@ -134,8 +136,13 @@ static void set_up(int fd)
     int on = 1, unsent = UNSENT_BYTES;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
+#ifdef TCP_USER_TIMEOUT
     unsigned int timeout_ms = USER_TIMEOUT_MS;
     setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof timeout_ms);
+#endif
+#ifdef SO_NOSIGPIPE
+    setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on);
+#endif
 }
 
 static void take(kb_plane *plane, int fd, const kb_socket_address *address, int64_t now_ns)
@@ -155,17 +162,14 @@ static void take(kb_plane *plane, int fd, const kb_socket_address *address, int6
     buffers->out.begin = buffers->out.end = buffers->out.begun = 0;
     set_up(fd);
     KB_COUNT(plane, tcp_accepted);
-    struct epoll_event event = {.events = EPOLLIN, .data.u64 = KB_WATCH(KB_WATCH_CONNECTION, number)};
-    if (epoll_ctl(plane->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0)
+    if (kb_poller_add(plane->poller, fd, KB_WATCH(KB_WATCH_CONNECTION, number), KB_READABLE) != 0)
         close_one(plane, one);
 }
 
 static void hear_listener(kb_plane *plane, int fd, bool hear)
 {
-    struct epoll_event event = {.events = hear ? EPOLLIN : 0,
-                                .data.u64 = KB_WATCH(KB_WATCH_LISTENER, (uint32_t)fd)};
     if (fd >= 0)
-        epoll_ctl(plane->epoll_fd, EPOLL_CTL_MOD, fd, &event);
+        kb_poller_change(plane->poller, fd, KB_WATCH(KB_WATCH_LISTENER, fd), hear ? KB_READABLE : 0);
 }
 
 static void hear_listeners(kb_plane *plane, bool hear)
@@ -175,12 +179,26 @@ static void hear_listeners(kb_plane *plane, bool hear)
     hear_listener(plane, plane->sockets.tcp_v6, hear);
 }
 
+static int accept_one(int listener, struct sockaddr *address, socklen_t *bytes)
+{
+#if defined(__linux__) && !defined(KB_PORTABLE)
+    return accept4(listener, address, bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
+#else
+    int fd = accept(listener, address, bytes);
+    if (fd >= 0) {
+        fcntl(fd, F_SETFD, FD_CLOEXEC);
+        fcntl(fd, F_SETFL, O_NONBLOCK);
+    }
+    return fd;
+#endif
+}
+
 void kb_tcp_accept(kb_plane *plane, int listener, int64_t now_ns)
 {
     for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
         kb_socket_address address;
         socklen_t bytes = sizeof address;
-        int fd = accept4(listener, &address.any, &bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd = accept_one(listener, &address.any, &bytes);
         if (fd >= 0)
             take(plane, fd, &address, now_ns);
         else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
@@ -206,7 +224,7 @@ static void write_out(kb_plane *plane, kb_connection *one)
         if (sent > 0)
             kb_frame_taken(out, (size_t)sent);
         else if (sent < 0 && errno != EINTR)
-            break; /* full; or broken, which epoll says, too */
+            break; /* full; or broken, which the poller says, too */
     }
     bool waits = !kb_frame_queue_empty(out);
     if (waits != one->waits) {
@@ -267,18 +285,18 @@ static bool read_frames(kb_plane *plane, kb_connection *one, int64_t now_ns)
     return true;
 }
 
-void kb_tcp_ready(kb_plane *plane, uint32_t number, uint32_t events, int64_t now_ns)
+void kb_tcp_ready(kb_plane *plane, uint32_t number, uint32_t what, int64_t now_ns)
 {
     kb_connection *one = number < plane->tcp.end ? &plane->tcp.connections[number] : NULL;
-    if (!one || one->fd < 0) /* closed since epoll reported it */
+    if (!one || one->fd < 0) /* closed since it was reported */
         return;
-    if (events & EPOLLOUT) {
+    if (what & KB_WRITABLE) {
         kb_frame_queue *out = &plane->tcp.buffers[number].out;
         uint32_t stale = kb_frame_drop_stale(out, (uint32_t)(now_ns / 1000000), STALE_MS);
         kb_reading_add(&plane->counters[KB_COUNT_tcp_frames_stale], stale);
         write_out(plane, one);
     }
-    if (!(events & (EPOLLIN | EPOLLERR | EPOLLHUP)))
+    if (!(what & (KB_READABLE | KB_BROKEN)))
         return;
     uint8_t *at;
     size_t room = kb_frame_room(&plane->tcp.buffers[number].in, &at);

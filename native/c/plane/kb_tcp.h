@@ -16,7 +16,7 @@
 typedef struct kb_connection {
     int fd;          /* −1 = free */
     bool trusted;    /* a signed check came over it */
-    bool waits;      /* for room: EPOLLOUT is asked for */
+    bool waits;      /* for room */
     uint16_t next_free;
     kb_address address;
     int64_t opened_ns;
@@ -45,7 +45,7 @@ void kb_tcp_free(kb_tcp *tcp);
 /* Takes what waits at a listener, a few at a time. */
 void kb_tcp_accept(struct kb_plane *plane, int listener, int64_t now_ns);
 /* The connection with this number is readable, writable or broken. */
-void kb_tcp_ready(struct kb_plane *plane, uint32_t number, uint32_t events, int64_t now_ns);
+void kb_tcp_ready(struct kb_plane *plane, uint32_t number, uint32_t what, int64_t now_ns);
 /* kb_egress_stream; the owner is the plane. */
 bool kb_tcp_send(void *owner, const kb_address *to, const uint8_t *data, size_t bytes, bool more);
 /* Its path is gone: closes it. */

@@ -342,8 +342,7 @@ static void *mix(void *argument)
             memset(packet->payload, (int)i, 80);
             kb_ring_publish(&bus->from_mix);
         }
-        uint64_t one = 1;
-        REQUIRE(write(bus->wake_fd, &one, sizeof one) == sizeof one);
+        kb_wake_tell(&bus->wake);
         while (kb_ring_peek(&bus->to_mix))
             kb_ring_release(&bus->to_mix);
         timestamp += 960;
