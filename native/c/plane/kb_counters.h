@@ -41,6 +41,7 @@
     X(dtls_dropped) /* the ring to Python was full */                                                              \
     X(dtls_sent)                                                                                                   \
     X(dtls_unsendable)                                                                                             \
+    X(srtp_limited) /* more than a peer may send */                                                                \
     X(srtp_without_keys)                                                                                           \
     X(rtp_malformed)                                                                                               \
     X(rtp_received)                                                                                                \
@@ -48,6 +49,7 @@
     X(srtp_replayed)                                                                                               \
     X(srtp_streams_refused) /* over the SSRCs a peer may have */                                                   \
     X(srtp_streams_stuck) /* libsrtp did not forget one: its search gets longer */                                 \
+    X(rtp_limited) /* more sound than there can be: each packet would go to every listener */                      \
     X(rtp_unrouted)                                                                                                \
     X(rtp_wrong_payload_type)                                                                                      \
     X(rtp_second_stream) /* another SSRC on a track that is not silent */                                          \

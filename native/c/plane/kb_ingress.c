@@ -12,6 +12,9 @@
 #define RECEIVE_BYTES 1504u
 #define DTLS_COST_NS 5000000 /* 200/s */
 #define DTLS_BURST 400
+/* A 40 Mb/s picture is 4,200 packets/s. */
+#define SRTP_COST_NS 200000 /* 5,000/s */
+#define SRTP_BURST 2000
 
 static void receive_from_peer(kb_plane *plane, kb_datagram kind, uint8_t *data, size_t size, const kb_address *from,
                               int64_t now_ns)
@@ -31,6 +34,8 @@ static void receive_from_peer(kb_plane *plane, kb_datagram kind, uint8_t *data, 
         }
         KB_COUNT(plane, dtls_received);
         kb_states_datagram(plane, peer, data, size);
+    } else if (!kb_bucket_take(&peer->srtp, SRTP_COST_NS, SRTP_BURST, now_ns)) {
+        KB_COUNT(plane, srtp_limited);
     } else if (!peer->receive) {
         KB_COUNT(plane, srtp_without_keys);
     } else if (kind == KB_DATAGRAM_RTP) {

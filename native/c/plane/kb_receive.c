@@ -11,6 +11,9 @@
 #define FIRST_REPORT_NS 500000000
 /* Beyond this the publisher's clock was stepped: no drift explains it. */
 #define ANCHOR_STEP_NS 2000000000
+/* The shortest Opus frame makes 400 packets/s; 500 at once are 10 s of 20 ms frames that a network held back. */
+#define AUDIO_COST_NS 2000000
+#define AUDIO_BURST 500
 
 static kb_rx_stream *find_stream(kb_peer *peer, uint32_t ssrc)
 {
@@ -340,6 +343,10 @@ void kb_receive_rtp(kb_plane *plane, kb_peer *peer, int tuple, uint8_t *data, si
         clock->report_ns = now_ns + FIRST_REPORT_NS;
     if (!track) {
         KB_COUNT(plane, rtp_unrouted);
+        return;
+    }
+    if (!track->video && !kb_bucket_take(&track->packets, AUDIO_COST_NS, AUDIO_BURST, now_ns)) {
+        KB_COUNT(plane, rtp_limited);
         return;
     }
     bool repairs;

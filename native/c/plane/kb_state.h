@@ -83,6 +83,7 @@ typedef struct kb_peer {
     void *receive;
     void *transmit;
     kb_bucket dtls;
+    kb_bucket srtp;
     kb_bucket checks[2]; /* from strange addresses, from validated ones */
     kb_rx_stream streams[KB_PEER_STREAMS];
     kb_transaction transactions[KB_PEER_TRANSACTIONS];
@@ -133,6 +134,7 @@ struct kb_track {
     int64_t asked_ns[2]; /* the last time for a key frame of any layer, and the time before */
     int64_t rated_ns;  /* when the bitrates were last read */
     int64_t remb_ns;
+    kb_bucket packets; /* of audio */
     kb_slot *listeners, *last_listener; /* constant order = constant delay */
     kb_slot *waiting;                   /* slots that change to this track with its next packet, or key frame */
     kb_track *next_of_peer;
