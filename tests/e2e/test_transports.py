@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -42,6 +43,25 @@ async def test_with_udp_nobody_takes_tcp(stage: Stage):
     await pages[1].evaluate("kabinaTest.waitForTone(400)")
     for page in pages:
         assert await page.evaluate("kabinaTest.path()") == "udp 127.0.0.1"
+
+
+async def test_a_camera_is_seen_in_full_over_tcp(stage: Stage):
+    pages = []
+    for role in ("speaker", "attendee"):
+        page = await stage.open(f"{stage.server.url}/", script=WITHOUT_UDP)
+        token = stage.server.token("m", role)
+        speaks = str(role == "speaker").lower()
+        await page.evaluate(f"kabinaTest.joinPlainly({token!r}, {speaks})")
+        pages.append(page)
+    full = await pages[1].evaluate("kabinaTest.waitForPicture(700, 720, 20000)")
+    print("full size", full)
+    before = await pages[1].evaluate("kabinaTest.pictures()")
+    await asyncio.sleep(3)
+    after = await pages[1].evaluate("kabinaTest.pictures()")
+    assert after[0]["frames"] - before[0]["frames"] > 45  # of 75
+    assert after[0]["lost"] == 0
+    for page in pages:
+        assert await page.evaluate("kabinaTest.path()") == "tcp 127.0.0.1"
 
 
 @needs_ipv6

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -265,6 +267,16 @@ def test_a_peer_has_eight_paths_and_connections_beyond_are_closed(plane, clock, 
         old.close()
 
 
+def test_a_connection_has_one_peer_for_life(plane, clock, connect):
+    first, second = connect("first", over=TcpClient), connect("second", join=False)
+    plane.poll()
+    clock.run(15_000, step_ms=200)  # over UDP it would be a port that a NAT gave to somebody else
+    first.send(bytes(second.check()))
+    clock.turn_until(lambda: plane.counters()["stun_conflicts"])
+    assert not is_closed(first.socket)
+    assert plane.peer_readings(second.peer).paths == 0
+
+
 def test_a_removed_peer_gets_its_last_words_before_its_connection_is_closed(plane, clock, connect):
     client = connect("client", over=TcpClient)
     plane.send(client.peer, b"\x15 close_notify")
@@ -304,6 +316,62 @@ def test_a_reader_that_stops_loses_frames_and_costs_nobody_else_one(plane, clock
     assert all(behind)
     last_kept = behind[::-1].index(max(behind)) + 1
     assert last_kept <= 10 * (400 + 20 + 20) // 20
+
+
+class NarrowClient(TcpClient):
+    """Reads 30 kB/s over a socket that holds next to nothing itself."""
+
+    BYTES_PER_S = 30_000
+
+    def new_socket(self) -> socket.socket:
+        opened = socket.socket()
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        opened.connect((self.host, self.plane.port))
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        opened.setblocking(False)
+        self.began_s, self.taken = time.monotonic(), 0
+        return opened
+
+    def datagrams(self) -> Iterator[bytes]:
+        allowed = int((time.monotonic() - self.began_s) * self.BYTES_PER_S) - self.taken
+        with contextlib.suppress(BlockingIOError):
+            if allowed > 0:
+                more = self.socket.recv(allowed)
+                self.taken += len(more)
+                self.unread += more
+        yield from self.frames()
+
+
+@pytest.mark.alone
+def test_over_a_path_too_narrow_a_listener_hears_the_present_with_holes_and_not_the_past():
+    """100 kB/s into 30 kB/s: without its bounds each second would add 0.7 s to what is behind."""
+    plane = Plane(host="127.0.0.1", port=0, max_peers=4, max_connections=4)
+    publisher, narrow = Client(plane, "publisher"), NarrowClient(plane, "narrow")
+    try:
+        plane.start()
+        for client in (publisher, narrow):
+            client.join()
+        plane.set_slot_source(narrow.add_slot(), publisher.add_track())
+        plane.flush()
+        speaker, sent_s, ages_s = Speaker(publisher, 1), [], []
+        began_s = time.monotonic()
+        while (now_s := time.monotonic()) < began_s + 6:
+            while len(sent_s) < (now_s - began_s) * 100:
+                sent_s.append(time.monotonic())
+                speaker.speak(bytes_more=1000)
+            for packet in narrow.read().rtp:
+                count = int.from_bytes(packet.payload[4:8], "big")
+                ages_s.append(time.monotonic() - sent_s[count])
+            time.sleep(0.002)
+        late_s = sorted(ages_s[len(ages_s) // 2 :])
+        print(f"{len(ages_s)} of {len(sent_s)} frames, the later half {late_s[-1]:.2f} s late")
+        assert len(ages_s) > 100
+        assert late_s[-1] < 1.5
+        assert plane.counters()["tcp_frames_stale"] > 200
+    finally:
+        plane.stop()
+        for client in (publisher, narrow):
+            client.close()
 
 
 def test_frames_beyond_the_queue_are_dropped_whole_and_counted(plane, clock, connect):

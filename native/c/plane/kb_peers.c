@@ -191,8 +191,8 @@ int kb_peer_validate(kb_plane *plane, kb_peer *peer, const kb_address *address, 
     kb_peer *owner = kb_peer_by_address(plane, address, &tuple);
     if (owner && owner != peer) {
         /* A port that a NAT gave away is silent. One that is not belongs to its owner, whoever signs with another
-         * password from there: the sender of a UDP packet can write any address into it. */
-        if (now_ns - owner->tuples[tuple].heard_ns < plane->config.peer_lost_ns) {
+         * password from there: the sender of a UDP packet can write any address into it. A connection has one owner. */
+        if (address->stream || now_ns - owner->tuples[tuple].heard_ns < plane->config.peer_lost_ns) {
             KB_COUNT(plane, stun_conflicts);
             return -1;
         }

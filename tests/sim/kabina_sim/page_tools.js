@@ -32,7 +32,7 @@ window.kabinaTest = {
 
   /** "udp" or "tcp" and the server's address: what media goes over. */
   async path() {
-    const report = await window.kabina.pc.getStats();
+    const report = await (window.kabina ?? window.plain).pc.getStats();
     const transport = [...report.values()].find((one) => one.type === "transport");
     const pair = report.get(transport.selectedCandidatePairId);
     const remote = report.get(pair.remoteCandidateId);

@@ -387,6 +387,9 @@ class TcpClient(Client):
                 more = b""
             self.ended = not more
             self.unread += more
+        yield from self.frames()
+
+    def frames(self) -> Iterator[bytes]:
         while len(self.unread) >= 2:
             end = 2 + int.from_bytes(self.unread[:2], "big")
             if len(self.unread) < end:
