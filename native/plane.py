@@ -555,9 +555,11 @@ class Plane:
     # --- readings -----------------------------------------------------------------------------
 
     def counters(self) -> dict[str, int]:
-        """Every counter by name, and the gauges peers, tracks and slots."""
+        """Every counter by name, and the gauges connections (TCP), peers, tracks and slots."""
         with self._lock:
-            return self._core.counters() | {
+            counted = self._core.counters()
+            return counted | {
+                "connections": counted["tcp_accepted"] - counted["tcp_closed"],
                 "peers": len(self._peers),
                 "tracks": len(self._tracks),
                 "slots": len(self._slots),

@@ -18,12 +18,17 @@ pytestmark = pytest.mark.browser
 WITHOUT_UDP = "kabinaTest.dropCandidates(/ udp /i);"
 
 
-async def speak_and_listen(stage: Stage, script: str = "") -> tuple[Page, Page]:
-    speaker = await stage.open(stage.link("speak", "speaker"), tone_hz=400.0, script=script)
+async def speak_and_listen(
+    stage: Stage, script: str = "", host: str = "127.0.0.1"
+) -> tuple[Page, Page]:
+    def link(page: str, role: str) -> str:
+        return stage.link(page, role).replace("127.0.0.1", host)
+
+    speaker = await stage.open(link("speak", "speaker"), tone_hz=400.0, script=script)
     await speaker.click("#enter")
     await speaker.click("#take-floor")
     await speaker.wait_for_selector("#release-floor")
-    attendee = await stage.open(stage.link("attend", "attendee"), script=script)
+    attendee = await stage.open(link("attend", "attendee"), script=script)
     await attendee.check("input[name=channel][value=fr]", force=True)
     await attendee.click("#listen")
     await attendee.wait_for_function("() => window.kabina?.pc?.connectionState === 'connected'")
@@ -66,8 +71,8 @@ async def test_a_camera_is_seen_in_full_over_tcp(stage: Stage):
 
 @needs_ipv6
 @pytest.mark.parametrize("flags", [("--host", "::1", "--public-ip", "::1")])
-async def test_a_speaker_is_heard_over_ipv6(stage: Stage):
-    pages = await speak_and_listen(stage)
+async def test_pages_and_a_speaker_come_over_ipv6(stage: Stage):
+    pages = await speak_and_listen(stage, host="[::1]")
     await pages[1].evaluate("kabinaTest.waitForTone(400)")
     for page in pages:
         assert await page.evaluate("kabinaTest.path()") in ("udp ::1", "udp [::1]")

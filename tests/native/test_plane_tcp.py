@@ -172,7 +172,7 @@ def test_a_trusted_connection_may_be_silent_for_thirty_seconds(plane, clock, con
     assert plane.peer_readings(client.peer).paths == 0
 
 
-def test_one_address_has_at_most_32_strangers(plane, clock):
+def test_one_address_has_32_strangers_at_most_where_there_are_few_places(plane, clock):
     strangers = dial(plane, 36)
     clock.turn_until(lambda: plane.counters()["tcp_refused"] == 4)
     clock.turn_until(lambda: are_closed(strangers) == 4)

@@ -3,6 +3,7 @@
 #ifndef KB_STATE_H
 #define KB_STATE_H
 
+#include "kb_bucket.h"
 #include "kb_downlink.h"
 #include "kb_egress.h"
 #include "kb_index.h"
@@ -46,19 +47,6 @@ typedef struct kb_transaction {
     uint32_t id;
     uint32_t from;
 } kb_transaction;
-
-/* A token bucket in one number: when the tokens spent so far will have come back. */
-typedef int64_t kb_bucket;
-
-/* Takes a token; `cost_ns` is the time one takes to come back, `burst` how many may be saved. */
-static inline bool kb_bucket_take(kb_bucket *bucket, int64_t cost_ns, int64_t burst, int64_t now_ns)
-{
-    int64_t from = *bucket > now_ns ? *bucket : now_ns;
-    if (from + cost_ns > now_ns + burst * cost_ns)
-        return false;
-    *bucket = from + cost_ns;
-    return true;
-}
 
 typedef struct kb_track kb_track;
 typedef struct kb_slot kb_slot;

@@ -11,7 +11,9 @@
 
 #define NONE UINT16_MAX
 #define ACCEPTS_PER_TURN 8
-#define UNTRUSTED_PER_ADDRESS 32 /* a hall behind one address: each is trusted a round trip after it came */
+/* Of the places, what strangers from one address may hold: a hall stands behind one, and comes back all at once. */
+#define STRANGERS_SHARE 4
+#define STRANGERS_LEAST 32
 #define DEADLINE_NS 5000000000   /* for the first signed check */
 #define SILENCE_NS 30000000000   /* RFC 7675: consent lasts so long */
 #define SWEEP_NS 100000000
@@ -111,7 +113,8 @@ static kb_connection *claim(kb_plane *plane, const kb_address *from)
         if (!oldest || one->opened_ns < oldest->opened_ns)
             oldest = one;
     }
-    if (alike >= UNTRUSTED_PER_ADDRESS)
+    uint32_t most = tcp->capacity / STRANGERS_SHARE;
+    if (alike >= (most > STRANGERS_LEAST ? most : STRANGERS_LEAST))
         return NULL;
     if (tcp->first_free == NONE && tcp->end < tcp->capacity) {
         kb_connection *fresh = &tcp->connections[tcp->end++];
