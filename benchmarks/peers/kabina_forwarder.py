@@ -28,7 +28,7 @@ class Forwarder:
     """The one publisher's track, and the slots that wait for it or hear it."""
 
     def __init__(self, host: str) -> None:
-        self.unit = ForwardingUnit(host=host, port=0, public_ip=host)
+        self.unit = ForwardingUnit(host=host, port=0, public_ips=[host])
         self._track: PublishedTrack | None = None
         self._slots: list[Slot] = []
 

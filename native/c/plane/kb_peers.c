@@ -223,10 +223,9 @@ void kb_peer_nominate(kb_plane *plane, kb_peer *peer, int tuple)
     kb_states_peer(plane, peer);
 }
 
-void kb_peer_heard(kb_plane *plane, kb_peer *peer, int tuple, bool media, int64_t now_ns)
+void kb_peer_alive(kb_plane *plane, kb_peer *peer, int64_t now_ns)
 {
     kb_peer_clock *clock = &plane->peer_clocks[index_of(peer)];
-    peer->tuples[tuple].heard_ns = now_ns;
     clock->heard_ns = now_ns;
     kb_reading_set(&peer->readings[KB_PEER_LAST_HEARD_NS], (uint64_t)now_ns);
     if (clock->state != KB_LIVE) {
@@ -234,6 +233,12 @@ void kb_peer_heard(kb_plane *plane, kb_peer *peer, int tuple, bool media, int64_
         KB_COUNT(plane, peers_resumed);
         kb_states_peer(plane, peer);
     }
+}
+
+void kb_peer_heard(kb_plane *plane, kb_peer *peer, int tuple, bool media, int64_t now_ns)
+{
+    peer->tuples[tuple].heard_ns = now_ns;
+    kb_peer_alive(plane, peer, now_ns);
     if (peer->nominated >= 0 && peer->nominated != tuple) {
         int64_t silent_ns = now_ns - peer->tuples[peer->nominated].heard_ns;
         if (silent_ns > (media ? MOVE_BY_MEDIA_NS : MOVE_BY_CHECK_NS))

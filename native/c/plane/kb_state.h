@@ -329,6 +329,8 @@ void kb_peer_forget_path(kb_plane *plane, kb_peer *peer, int tuple);
 int kb_peer_validate(kb_plane *plane, kb_peer *peer, const kb_address *address, int64_t now_ns);
 /* An authenticated datagram came over the tuple: the peer lives, and egress may follow it. */
 void kb_peer_heard(kb_plane *plane, kb_peer *peer, int tuple, bool media, int64_t now_ns);
+/* The same without a path: it is known to live, wherever. */
+void kb_peer_alive(kb_plane *plane, kb_peer *peer, int64_t now_ns);
 void kb_peer_nominate(kb_plane *plane, kb_peer *peer, int tuple);
 void kb_peer_credentials(kb_credentials *credentials, const kb_add_peer *from);
 /* Takes these credentials besides the present ones; −1 when the fragment is in use. */

@@ -33,7 +33,8 @@ enum { FIRST, AGAIN, ELSEWHERE };
 
 /* A check recorded and sent again from elsewhere is signed too. Its transaction is known under another address, and
  * moving the media there is what an attacker wants. One that comes again from where it came is a retransmission: it
- * is answered and is no sign of life, or whoever has one could keep a path alive with it for ever. */
+ * is answered and counts for the peer (there are clients that repeat one check for consent), but not for the path, or
+ * whoever has one could hold the media there with it. */
 static int seen_before(kb_plane *plane, kb_peer *peer, const uint8_t *transaction, const kb_address *from)
 {
     uint32_t id = (uint32_t)kb_index_hash(&plane->by_ufrag, transaction, 12);
@@ -112,8 +113,10 @@ void kb_stun_serve(kb_plane *plane, uint8_t *data, size_t size, const kb_address
     if (tuple < 0)
         return;
     answer(plane, kb_stun_success(crypto, out, &message, from, signed_with->password, signed_with->password_bytes), from);
-    if (repeated)
+    if (repeated) {
+        kb_peer_alive(plane, peer, now_ns);
         return;
+    }
     if (message.use_candidate) {
         if (which == 1) {
             kb_peer_restarted(plane, peer);
