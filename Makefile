@@ -11,7 +11,7 @@ DATA_DIR ?= var/kabina
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONOPTIMIZE :=
 
-.PHONY: run build dev test test-asan lint format bench fuzz soak clean test-tools
+.PHONY: run build dev test test-asan lint format bench bench-peers-tools fuzz soak clean test-tools
 .DEFAULT_GOAL := run
 
 run: build
@@ -78,6 +78,10 @@ format: dev
 bench: dev
 	$(BIN)/kabina bench all
 	@for script in mix_kernels opus_cost; do $(BIN)/python benchmarks/$$script.py || exit 1; done
+
+# Janus, Go and Pion for `kabina bench peers`: never by another target.
+bench-peers-tools:
+	@sh tools/install-bench-peers
 
 # A seed in KABINA_FUZZ_SEED repeats a run; the short round of `make test` is the same test.
 fuzz: dev

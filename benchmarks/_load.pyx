@@ -24,7 +24,7 @@ cdef extern from "kb_load.h" nogil:
         uint32_t count, interval_ns, timestamp_step, ssrc
         uint8_t payload_type
         bint stamped
-    kb_load *kb_load_new(const kb_srtp_table *srtp, uint32_t capacity)
+    kb_load *kb_load_new(const kb_srtp_table *srtp, uint32_t capacity, uint32_t read_every_ns)
     void kb_load_free(kb_load *load)
     int kb_load_add(kb_load *load, int fd, kb_srtp_profile profile, const uint8_t *transmit,
                     const uint8_t *receive, const uint8_t *check, size_t check_bytes, bint stamped)
@@ -45,12 +45,12 @@ cdef class Load:
     cdef object _kept
     cdef int _count
 
-    def __cinit__(self, uintptr_t srtp, uint32_t capacity):
+    def __cinit__(self, uintptr_t srtp, uint32_t capacity, uint32_t read_every_ns=0):
         cdef kb_srtp_table table
         cdef const char *missing = NULL
         if kb_srtp_resolve(&table, <void *>srtp, &missing):
             raise RuntimeError(f"libsrtp has no {missing.decode()}")
-        self._load = kb_load_new(&table, capacity)
+        self._load = kb_load_new(&table, capacity, read_every_ns)
         if self._load == NULL:
             raise MemoryError
         self._kept = []

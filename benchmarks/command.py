@@ -21,6 +21,7 @@ BENCHMARKS: Final = {
     "joins": "kabina.benchmarks.joins",
     "idle": "kabina.benchmarks.idle",
     "video": "kabina.benchmarks.video",
+    "peers": "kabina.benchmarks.peers",
 }
 
 

@@ -103,6 +103,10 @@ async def join(
     )
 
 
-def new_load(capacity: int) -> _load.Load:
-    """A load with room for `capacity` ends. LibraryError without libsrtp."""
-    return _load.Load(load_srtp().handle, capacity)
+def new_load(capacity: int, *, read_every_ms: int = 0) -> _load.Load:
+    """A load with room for `capacity` ends. LibraryError without libsrtp.
+
+    With `read_every_ms` sockets are read at that pace instead of being waited for, so that a sender
+    on this machine does not pay for waking us.
+    """
+    return _load.Load(load_srtp().handle, capacity, read_every_ms * 1_000_000)

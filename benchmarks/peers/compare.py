@@ -1,7 +1,7 @@
 """All forwarders in turn, in a private network namespace; prints a JSON line per run.
 
-Run by `rows()` of this package as `unshare --net python -m kabina.benchmarks.peers.compare`: Janus
-and aiortc offer no loopback address, and what is made in a namespace is gone with its last process.
+Run by `rows()` of this package behind `unshare`: Janus and aiortc offer no loopback address, and
+what is made in a namespace is gone with its last process.
 """
 
 from __future__ import annotations
@@ -17,9 +17,16 @@ from typing import TYPE_CHECKING, Final
 import aiohttp
 
 from kabina.benchmarks.peers import forwarder as forwarders
-from kabina.benchmarks.peers.forwarder import Forwarder, MissingError, PlainForwarder, started
+from kabina.benchmarks.peers.forwarder import (
+    BareForwarder,
+    Forwarder,
+    MissingError,
+    PlainForwarder,
+    started,
+)
 from kabina.benchmarks.peers.janus import janus
 from kabina.benchmarks.peers.measure import Setting, measure
+from kabina.benchmarks.peers.meeting import meeting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +39,7 @@ def peers(http: aiohttp.ClientSession) -> dict[str, Callable[[], Start]]:
     """By the name in the table. Starting one may raise MissingError."""
     return {
         "kabina": lambda: started(http, HOST, forwarders.python("kabina_forwarder", HOST)),
+        "kabina, mixed": lambda: meeting(http),
         "pion": lambda: started(http, HOST, forwarders.pion(HOST)),
         "janus videoroom, tuned": lambda: janus(http, HOST, "videoroom", tuned=True),
         "janus streaming, tuned": lambda: janus(http, HOST, "streaming", tuned=True),
@@ -40,6 +48,9 @@ def peers(http: aiohttp.ClientSession) -> dict[str, Callable[[], Start]]:
         "aiortc relay": lambda: started(http, HOST, forwarders.python("aiortc_relay", HOST)),
         "plain python": lambda: started(
             http, HOST, forwarders.python("plain_python", HOST), PlainForwarder
+        ),
+        "bare sendmmsg": lambda: started(
+            http, HOST, forwarders.python("bare_send", HOST), BareForwarder
         ),
     }
 
@@ -76,13 +87,13 @@ async def run(name: str, setting: Setting) -> dict[str, object]:
 
 
 def main() -> None:
-    """`--plan` is a JSON list of [name, listeners, pps], done in order."""
+    """`--plan` is a JSON list of [name, listeners, pps, ms between reads], done in order."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--plan", type=json.loads, required=True)
     make_network()
-    for name, listeners, pps in parser.parse_args().plan:
-        found = asyncio.run(run(name, Setting(listeners, pps)))
-        line = {"peer": name, "listeners": listeners, "pps": pps, **found}
+    for name, *setting in parser.parse_args().plan:
+        found = asyncio.run(run(name, Setting(*setting)))
+        line = {"peer": name, "setting": setting, **found}
         print(json.dumps(line), flush=True)
 
 

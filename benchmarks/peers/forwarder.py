@@ -43,6 +43,9 @@ class MissingError(Exception):
 class Forwarder:
     """A running server with one publisher; `notes` say how it ran."""
 
+    sends_always = False
+    """Listeners get packets without a publisher, so what is idle is told before they come."""
+
     def __init__(self, host: str, cost: ProcessCost) -> None:
         self.host, self.cost = host, cost
         self.notes: dict[str, object] = {}
@@ -87,6 +90,8 @@ class HttpForwarder(Forwarder):
 class PlainForwarder(HttpForwarder):
     """Keys and addresses by HTTP, no ICE and no DTLS."""
 
+    keyed = True
+
     async def add_source(self, load: Load) -> int:
         return await self._add(load, "publish")
 
@@ -102,8 +107,17 @@ class PlainForwarder(HttpForwarder):
         body = {"host": self.host, "port": own.getsockname()[1], "key": key.hex()}
         async with self.http.post(f"{self.url}/{route}", json=body) as response:
             own.connect((self.host, int(await response.text())))
+        if not self.keyed:
+            self.profiles.add("none")
+            return load.add_plain(own.detach(), stamped=route == "listen")
         self.profiles.add(profile.name)
         return load.add(own.detach(), int(profile), key, key, b"", stamped=route == "listen")
+
+
+class BareForwarder(PlainForwarder):
+    """Not even keys."""
+
+    keyed = False
 
 
 def free_port(host: str) -> int:

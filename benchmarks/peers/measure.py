@@ -22,13 +22,14 @@ SETTLE_S, IDLE_S, WARM_S, MEASURE_S = 1.5, 4.0, 2.0, 8.0
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """Listeners of one publisher that sends this many packets a second."""
+    """Listeners of one publisher that sends `pps` packets a second.
+
+    They read as packets come (0), or every `read_every_ms`.
+    """
 
     listeners: int
     pps: int
-
-    def __str__(self) -> str:
-        return f"{self.listeners} × {self.pps}"
+    read_every_ms: int = 0
 
 
 @dataclass(slots=True)
@@ -45,6 +46,7 @@ class Measured:
     profile: str
     delays_ms: tuple[float | None, float | None]
     busiest_share: float
+    measured_s: float = MEASURE_S
 
     @property
     def us_per_packet(self) -> float:
@@ -78,7 +80,7 @@ def more_descriptors() -> None:
 async def measure(forwarder: Forwarder, setting: Setting) -> Measured:
     """RuntimeError or TimeoutError if somebody cannot join."""
     more_descriptors()
-    load = loads.new_load(setting.listeners + 1)
+    load = loads.new_load(setting.listeners + 1, read_every_ms=setting.read_every_ms)
     try:
         source = await forwarder.add_source(load)
         gate = asyncio.Semaphore(AT_ONCE)
@@ -87,10 +89,12 @@ async def measure(forwarder: Forwarder, setting: Setting) -> Measured:
             async with gate:
                 await forwarder.add_listener(load)
 
+        idle_share = await _share(forwarder, IDLE_S) if forwarder.sends_always else 0.0
         await asyncio.gather(*(listen() for _ in range(setting.listeners)))
         load.start()
         await asyncio.sleep(SETTLE_S)
-        idle_share = await _share(forwarder, IDLE_S)
+        if not forwarder.sends_always:
+            idle_share = await _share(forwarder, IDLE_S)
         load.stop()
         publish(load, source, setting.pps)
         load.start()

@@ -39,7 +39,8 @@ struct kb_load {
     kb_srtp_table srtp;
     load_end *ends;
     uint32_t capacity, count;
-    int epoll;
+    int epoll; /* −1: sockets are read every `read_every_ns` instead */
+    int64_t read_every_ns;
     pthread_t thread;
     bool running;
     atomic_bool stopping, reset_wanted;
@@ -72,7 +73,7 @@ static uint32_t get32(const uint8_t *at)
     return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
 }
 
-kb_load *kb_load_new(const kb_srtp_table *srtp, uint32_t capacity)
+kb_load *kb_load_new(const kb_srtp_table *srtp, uint32_t capacity, uint32_t read_every_ns)
 {
     kb_load *load = calloc(1, sizeof *load);
     if (!load)
@@ -80,8 +81,9 @@ kb_load *kb_load_new(const kb_srtp_table *srtp, uint32_t capacity)
     load->srtp = *srtp;
     load->capacity = capacity;
     load->ends = calloc(capacity, sizeof *load->ends);
-    load->epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (!load->ends || load->epoll < 0) {
+    load->read_every_ns = read_every_ns;
+    load->epoll = read_every_ns ? -1 : epoll_create1(EPOLL_CLOEXEC);
+    if (!load->ends || (!read_every_ns && load->epoll < 0)) {
         kb_load_free(load);
         return NULL;
     }
@@ -121,7 +123,7 @@ int kb_load_add(kb_load *load, int fd, kb_srtp_profile profile, const uint8_t *t
     int on = 1;
     if (!keyed || setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on) != 0 ||
         setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof on) != 0 ||
-        epoll_ctl(load->epoll, EPOLL_CTL_ADD, fd, &event) != 0) {
+        (load->epoll >= 0 && epoll_ctl(load->epoll, EPOLL_CTL_ADD, fd, &event) != 0)) {
         if (end->transmit)
             load->srtp.dealloc(end->transmit);
         if (end->receive)
@@ -330,11 +332,19 @@ static void reset(kb_load *load)
     memset(load->delays, 0, sizeof load->delays);
 }
 
+static void wait_for_packets(kb_load *load, int64_t wait_ns)
+{
+    struct epoll_event events[64];
+    struct timespec timeout = {.tv_sec = wait_ns / 1000000000ll, .tv_nsec = wait_ns % 1000000000ll};
+    int ready = epoll_pwait2(load->epoll, events, 64, &timeout, NULL);
+    for (int i = 0; i < ready; i++)
+        drain(load, &load->ends[events[i].data.u32]);
+}
+
 static void *run(void *argument)
 {
     kb_load *load = argument;
-    struct epoll_event events[64];
-    int64_t next = 0;
+    int64_t next = 0, next_read = 0;
     while (!atomic_load(&load->stopping)) {
         if (atomic_load(&load->reset_wanted)) {
             reset(load);
@@ -343,11 +353,18 @@ static void *run(void *argument)
         int64_t now = now_ns();
         if (now >= next)
             next = send_due(load, now);
-        int64_t wait = next - now < 0 ? 0 : next - now;
-        struct timespec timeout = {.tv_sec = wait / 1000000000ll, .tv_nsec = wait % 1000000000ll};
-        int ready = epoll_pwait2(load->epoll, events, 64, &timeout, NULL);
-        for (int i = 0; i < ready; i++)
-            drain(load, &load->ends[events[i].data.u32]);
+        if (!load->read_every_ns) {
+            wait_for_packets(load, next - now < 0 ? 0 : next - now);
+            continue;
+        }
+        if (now >= next_read) {
+            for (uint32_t i = 0; i < load->count; i++)
+                drain(load, &load->ends[i]);
+            next_read = now + load->read_every_ns;
+        }
+        int64_t wait = (next < next_read ? next : next_read) - now_ns();
+        if (wait > 0)
+            nanosleep(&(struct timespec){.tv_nsec = wait}, NULL);
     }
     return NULL;
 }

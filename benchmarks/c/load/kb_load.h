@@ -40,7 +40,9 @@ typedef struct kb_load_publication {
     bool stamped; /* the last 8 bytes of each payload become the send time (CLOCK_REALTIME, ns) */
 } kb_load_publication;
 
-kb_load *kb_load_new(const kb_srtp_table *srtp, uint32_t capacity);
+/* Sockets are read as packets come, or, with `read_every_ns` (< 1 s), all of them at that pace: then no sender on this
+ * machine pays for waking us, as none does over a network. Arrivals are the kernel's time stamps either way. */
+kb_load *kb_load_new(const kb_srtp_table *srtp, uint32_t capacity, uint32_t read_every_ns);
 /* Ends the thread, closes the sockets it was given. */
 void kb_load_free(kb_load *load);
 
