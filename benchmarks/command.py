@@ -22,16 +22,21 @@ BENCHMARKS: Final = {
     "idle": "kabina.benchmarks.idle",
     "video": "kabina.benchmarks.video",
     "peers": "kabina.benchmarks.peers",
+    "limit": "kabina.benchmarks.limit",
 }
+# Minutes each: by name only.
+LONG: Final = frozenset({"peers", "limit"})
 
 
 def run(name: str | None, json_file: Path | None) -> int:
-    """The exit code. Without a name: lists the benchmarks. `all` runs each."""
+    """The exit code. Without a name: lists the benchmarks. `all` runs each but the long ones."""
     if name is None or (name != "all" and name not in BENCHMARKS):
-        print(f"kabina bench: there are {', '.join(BENCHMARKS)} and all")
+        print(f"kabina bench: there are {', '.join(BENCHMARKS)}, and all")
+        print(f"{' and '.join(sorted(LONG))} take minutes and are not among all")
         return 0 if name is None else 2
     results: list[Row] = []
-    for each in BENCHMARKS if name == "all" else [name]:
+    short = [each for each in BENCHMARKS if each not in LONG]
+    for each in short if name == "all" else [name]:
         rows: Callable[[], Iterable[Row]] = importlib.import_module(BENCHMARKS[each]).rows
         before = conditions()
         found = list(rows())

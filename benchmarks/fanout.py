@@ -1,29 +1,92 @@
-"""One mixed channel to N reading DTLS-SRTP listeners at 50 packets a second each.
+"""One publisher to N reading DTLS-SRTP listeners at 50 packets a second each.
 
-The CPU is the server process's while all of it runs: HTTP idle, mixing, encoding, fan-out.
-Delay is not measured here: slots have time bases of their own, so packets of one instant cannot be
-told by their timestamps, and a mixed payload carries no stamp.
+The forwarded rows are of the forwarding unit alone, whose packets reach listeners with the payload
+they were sent with: the publisher's stamp in it tells the added delay, from the publisher's send to
+the kernel's arrival at the listener. The mixed rows are of a whole server: HTTP, mixing, encoding,
+fan-out; a mixed payload carries no stamp.
 """
 
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import aiohttp
 
+from kabina.benchmarks.library import library
 from kabina.benchmarks.load import Joiner, new_load
 from kabina.benchmarks.server import demo_server
 
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+
 LISTENERS = (40, 300, 1000)
+FORWARDED = 200  # of one shard, as the goal has it
+PPS = 50
 SETTLE_S, MEASURE_S = 2.0, 10.0
+BLOCK_MS, FREE_S = 200, 0.05
 
 
-def rows(listeners: tuple[int, ...] = LISTENERS) -> list[dict[str, object]]:
-    """One row per number of listeners, each on a fresh server."""
-    return [asyncio.run(_row(count)) for count in listeners]
+def rows(listeners: tuple[int, ...] = LISTENERS) -> Iterator[dict[str, object]]:
+    """One row per case, each on a fresh server."""
+    for blocked in (False, True):
+        yield asyncio.run(forwarded(FORWARDED, MEASURE_S, blocked=blocked))
+    for count in listeners:
+        yield asyncio.run(_mixed(count))
 
 
-async def _row(count: int) -> dict[str, object]:
+async def forwarded(count: int, seconds: float, *, blocked: bool = False) -> dict[str, object]:
+    """A row of the forwarding unit; `blocked`: its Python loop held 200 ms at a time."""
+    timeout = aiohttp.ClientTimeout(total=60)
+    async with aiohttp.ClientSession(timeout=timeout) as http, library(http, count) as unit:
+        load, cost = unit.load, unit.forwarder.cost
+        await unit.add_listeners(count)
+        unit.publish(PPS)
+        load.start()
+        await asyncio.sleep(SETTLE_S)
+        before = await unit.counters()
+        load.reset()
+        cpu, plane = cost.cpu_s(), before["plane_cpu_s"]
+        if blocked:
+            await _block_for(unit.block, seconds)
+        else:
+            await asyncio.sleep(seconds)
+        cpu = cost.cpu_s() - cpu
+        figures, sent = load.figures(), load.figures(unit.source)["sent"]
+        after = await unit.counters()
+        p50, p99 = load.delays_us([0.5, 0.99])
+    refused = sum(after[name] - before[name] for name in ("sends_refused", "sends_failed"))
+    return {
+        "what": "forwarded, loop blocked" if blocked else "forwarded",
+        "listeners": count,
+        "seconds": seconds,
+        "packets": figures["received"],
+        "per_listener_s": figures["received"] / count / seconds,
+        # A hole in a listener's sequence numbers, less what its own socket had no room for.
+        "lost_by_server": max(figures["lost"] - figures["overflowed"], 0),
+        "lost_by_reader": figures["overflowed"],
+        "sends_refused": refused,
+        "duplicates": figures["duplicates"],
+        "publisher_sent": sent,
+        "cpu_percent": cpu / seconds * 100,
+        "busiest_thread": f"plane {(after['plane_cpu_s'] - plane) / seconds * 100:.1f} %",
+        "us_per_packet": cpu * 1e6 / max(figures["received"], 1),
+        "delay_p50_ms": p50 and p50 / 1000,
+        "delay_p99_ms": p99 and p99 / 1000,
+        "scheduling": after["scheduling"],
+    }
+
+
+async def _block_for(block: Callable[[int], Awaitable[None]], seconds: float) -> None:
+    """Blocks again and again, with a breath between for what the loop has to do."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + seconds
+    while loop.time() < until:
+        await block(BLOCK_MS)
+        await asyncio.sleep(FREE_S)
+
+
+async def _mixed(count: int) -> dict[str, object]:
     async with demo_server() as server, aiohttp.ClientSession() as http:
         load = new_load(count)
         try:
@@ -42,12 +105,14 @@ async def _row(count: int) -> dict[str, object]:
     by_thread = {name: after[name] - threads.get(name, 0.0) for name in after}
     busiest = max(by_thread, key=lambda name: by_thread[name])
     return {
+        "what": "mixed",
         "listeners": count,
+        "seconds": MEASURE_S,
         "packets": figures["received"],
         "per_listener_s": figures["received"] / count / MEASURE_S,
-        "lost": figures["lost"],
+        "lost_by_server": max(figures["lost"] - figures["overflowed"], 0),
+        "lost_by_reader": figures["overflowed"],
         "duplicates": figures["duplicates"],
-        "refused": figures["failures"],
         "cpu_percent": cpu / MEASURE_S * 100,
         "busiest_thread": f"{busiest} {by_thread[busiest] / MEASURE_S * 100:.1f} %",
         "us_per_packet": cpu * 1e6 / max(figures["received"], 1),

@@ -1,0 +1,67 @@
+"""The forwarding unit as a process of its own, without meetings or mixing."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from kabina.benchmarks.load import new_load
+from kabina.benchmarks.peers.forwarder import HttpForwarder, python, started
+from kabina.benchmarks.peers.measure import more_descriptors, publish
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    import aiohttp
+
+    from kabina.benchmarks._load import Load
+
+HOST: Final = "127.0.0.1"
+AT_ONCE: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """A running forwarder, the load that its clients are in, and the number of their publisher."""
+
+    forwarder: HttpForwarder
+    load: Load
+    source: int
+
+    async def add_listeners(self, count: int) -> None:
+        """RuntimeError or TimeoutError if one cannot join. The load must not run."""
+        gate = asyncio.Semaphore(AT_ONCE)
+
+        async def one() -> None:
+            async with gate:
+                await self.forwarder.add_listener(self.load)
+
+        await asyncio.gather(*(one() for _ in range(count)))
+
+    def publish(self, pps: int) -> None:
+        """Starts the publisher; its packets are stamped. The load must not run."""
+        publish(self.load, self.source, pps)
+
+    async def counters(self) -> dict[str, Any]:
+        """The plane's, with `scheduling` and `plane_cpu_s`."""
+        async with self.forwarder.http.get(f"{self.forwarder.url}/counters") as response:
+            return cast("dict[str, Any]", await response.json())
+
+    async def block(self, ms: int) -> None:
+        """Holds the server's Python loop."""
+        async with self.forwarder.http.post(f"{self.forwarder.url}/block", params={"ms": ms}):
+            pass
+
+
+@asynccontextmanager
+async def library(http: aiohttp.ClientSession, capacity: int) -> AsyncIterator[Library]:
+    """A fresh process with a publisher that has joined and is silent, and room for listeners."""
+    more_descriptors()
+    load = new_load(capacity + 1)
+    try:
+        async with started(http, HOST, python("kabina_forwarder", HOST)) as forwarder:
+            yield Library(forwarder, load, await forwarder.add_source(load))
+    finally:
+        load.close()
