@@ -72,7 +72,7 @@ cdef class Load:
             raise ValueError("key and salt do not fit the profile")
         end = kb_load_add(self._load, fd, profile, transmit, receive, check, len(check), stamped)
         if end < 0:
-            raise RuntimeError("the load generator is running, is full, or libsrtp refuses the keys")
+            raise RuntimeError("the load generator is full, or libsrtp refuses the keys")
         self._count += 1
         return end
 
@@ -80,7 +80,7 @@ cdef class Load:
         """An end that speaks RTP without SRTP, STUN or DTLS."""
         end = kb_load_add(self._load, fd, <kb_srtp_profile>0, NULL, NULL, NULL, 0, stamped)
         if end < 0:
-            raise RuntimeError("the load generator is running or is full")
+            raise RuntimeError("the load generator is full")
         self._count += 1
         return end
 

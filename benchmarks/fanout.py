@@ -40,9 +40,9 @@ async def forwarded(count: int, seconds: float, *, blocked: bool = False) -> dic
     timeout = aiohttp.ClientTimeout(total=60)
     async with aiohttp.ClientSession(timeout=timeout) as http, library(http, count) as unit:
         load, cost = unit.load, unit.forwarder.cost
+        assert unit.source is not None
         await unit.add_listeners(count)
         unit.publish(PPS)
-        load.start()
         await asyncio.sleep(SETTLE_S)
         before = await unit.counters()
         load.reset()
@@ -91,8 +91,8 @@ async def _mixed(count: int) -> dict[str, object]:
         load = new_load(count)
         try:
             joiner = Joiner(http, load)
-            await joiner.listen_all(f"{server.url}/whep/demo/floor", server.token, count)
             load.start()
+            await joiner.listen_all(f"{server.url}/whep/demo/floor", server.token, count)
             await asyncio.sleep(SETTLE_S)
             load.reset()
             cpu, threads = server.cost.cpu_s(), server.cost.threads_s()

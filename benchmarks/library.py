@@ -24,14 +24,14 @@ AT_ONCE: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """A running forwarder, the load that its clients are in, and the number of their publisher."""
+    """A running forwarder, the running load of its clients, the number of the publisher in it."""
 
     forwarder: HttpForwarder
     load: Load
-    source: int
+    source: int | None
 
     async def add_listeners(self, count: int) -> None:
-        """RuntimeError or TimeoutError if one cannot join. The load must not run."""
+        """RuntimeError or TimeoutError if one cannot join."""
         gate = asyncio.Semaphore(AT_ONCE)
 
         async def one() -> None:
@@ -41,8 +41,11 @@ class Library:
         await asyncio.gather(*(one() for _ in range(count)))
 
     def publish(self, pps: int) -> None:
-        """Starts the publisher; its packets are stamped. The load must not run."""
+        """Starts the publisher; its packets are stamped."""
+        assert self.source is not None
+        self.load.stop()
         publish(self.load, self.source, pps)
+        self.load.start()
 
     async def counters(self) -> dict[str, Any]:
         """The plane's, with `scheduling` and `plane_cpu_s`."""
@@ -56,12 +59,15 @@ class Library:
 
 
 @asynccontextmanager
-async def library(http: aiohttp.ClientSession, capacity: int) -> AsyncIterator[Library]:
-    """A fresh process with a publisher that has joined and is silent, and room for listeners."""
+async def library(
+    http: aiohttp.ClientSession, capacity: int, *, source: bool = True
+) -> AsyncIterator[Library]:
+    """A fresh process with room for listeners, and a publisher that has joined and is silent."""
     more_descriptors()
     load = new_load(capacity + 1)
     try:
         async with started(http, HOST, python("kabina_forwarder", HOST)) as forwarder:
-            yield Library(forwarder, load, await forwarder.add_source(load))
+            load.start()  # from now on those who joined go on checking
+            yield Library(forwarder, load, await forwarder.add_source(load) if source else None)
     finally:
         load.close()

@@ -82,6 +82,7 @@ async def measure(forwarder: Forwarder, setting: Setting) -> Measured:
     more_descriptors()
     load = loads.new_load(setting.listeners + 1, read_every_ms=setting.read_every_ms)
     try:
+        load.start()
         source = await forwarder.add_source(load)
         gate = asyncio.Semaphore(AT_ONCE)
 
@@ -91,7 +92,6 @@ async def measure(forwarder: Forwarder, setting: Setting) -> Measured:
 
         idle_share = await _share(forwarder, IDLE_S) if forwarder.sends_always else 0.0
         await asyncio.gather(*(listen() for _ in range(setting.listeners)))
-        load.start()
         await asyncio.sleep(SETTLE_S)
         if not forwarder.sends_always:
             idle_share = await _share(forwarder, IDLE_S)

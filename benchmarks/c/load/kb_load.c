@@ -38,7 +38,8 @@ typedef struct load_end {
 struct kb_load {
     kb_srtp_table srtp;
     load_end *ends;
-    uint32_t capacity, count;
+    uint32_t capacity;
+    _Atomic uint32_t count; /* ends that are complete; the control thread adds, also while the other runs */
     int epoll; /* −1: sockets are read every `read_every_ns` instead */
     int64_t read_every_ns;
     pthread_t thread;
@@ -109,9 +110,10 @@ void kb_load_free(kb_load *load)
 int kb_load_add(kb_load *load, int fd, kb_srtp_profile profile, const uint8_t *transmit, const uint8_t *receive,
                 const uint8_t *check, size_t check_bytes, bool stamped)
 {
-    if (load->running || load->count == load->capacity || check_bytes > sizeof load->ends->check)
+    uint32_t number = load->count;
+    if (number == load->capacity || check_bytes > sizeof load->ends->check)
         return -1;
-    load_end *end = &load->ends[load->count];
+    load_end *end = &load->ends[number];
     memset(end, 0, sizeof *end);
     bool keyed = true;
     if (transmit && receive) {
@@ -119,7 +121,16 @@ int kb_load_add(kb_load *load, int fd, kb_srtp_profile profile, const uint8_t *t
         end->receive = kb_srtp_context(&load->srtp, profile, receive, false);
         keyed = end->transmit && end->receive;
     }
-    struct epoll_event event = {.events = EPOLLIN, .data.u32 = load->count};
+    end->fd = fd;
+    if (check_bytes)
+        memcpy(end->check, check, check_bytes);
+    end->check_bytes = check_bytes;
+    end->stamped = stamped;
+    /* Spread over their period, or all ends would report in one burst. */
+    int64_t share = number % 256;
+    end->next_check_ns = now_ns() + CHECK_NS * share / 256;
+    end->next_report_ns = now_ns() + REPORT_NS * share / 256;
+    struct epoll_event event = {.events = EPOLLIN, .data.u32 = number};
     int on = 1;
     if (!keyed || setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on) != 0 ||
         setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof on) != 0 ||
@@ -130,16 +141,8 @@ int kb_load_add(kb_load *load, int fd, kb_srtp_profile profile, const uint8_t *t
             load->srtp.dealloc(end->receive);
         return -1;
     }
-    end->fd = fd;
-    if (check_bytes)
-        memcpy(end->check, check, check_bytes);
-    end->check_bytes = check_bytes;
-    end->stamped = stamped;
-    /* Spread over their period, or all ends would report in one burst. */
-    int64_t share = load->count % 256;
-    end->next_check_ns = now_ns() + CHECK_NS * share / 256;
-    end->next_report_ns = now_ns() + REPORT_NS * share / 256;
-    return (int)load->count++;
+    load->count = number + 1;
+    return (int)number;
 }
 
 void kb_load_publish(kb_load *load, int number, const kb_load_publication *publication)

@@ -1,7 +1,7 @@
 /* The load generator: real SRTP ends on one thread, so that the clients cost little beside the server.
  *
  * Python joins (HTTP, STUN, DTLS) and hands over a connected socket and the keys; from then on everything of that
- * end happens here. Add ends before start; read figures at any time (they are counters, torn by a packet at most).
+ * end happens here. Ends may be added while it runs; publications may not; read figures at any time (they are counters, torn by a packet at most).
  */
 #ifndef KB_LOAD_H
 #define KB_LOAD_H
