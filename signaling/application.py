@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import time
 from contextlib import suppress
@@ -16,7 +15,7 @@ from kabina.signaling.errors import STATUS, CodedError
 from kabina.signaling.metrics import render_metrics
 from kabina.signaling.node import version
 from kabina.signaling.pages import Pages
-from kabina.signaling.sockets import PageSockets
+from kabina.signaling.sockets import PageSockets, is_loopback
 from kabina.signaling.whip import HttpSessions, bearer_token
 
 if TYPE_CHECKING:
@@ -123,10 +122,7 @@ def _is_local(request: web.Request) -> bool:
     """From this machine, and not on behalf of somebody behind a proxy."""
     if "X-Forwarded-For" in request.headers or "Forwarded" in request.headers:
         return False
-    try:
-        return ipaddress.ip_address(request.remote or "").is_loopback
-    except ValueError:
-        return False
+    return is_loopback(request.remote or "")
 
 
 @web.middleware
@@ -152,6 +148,8 @@ def _error(code: str, message: str, details: dict[str, str]) -> web.Response:
     response = web.json_response({"code": code, "message": message, **details}, status=STATUS[code])
     if STATUS[code] == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
+    if "retry_after_s" in details:
+        response.headers["Retry-After"] = details["retry_after_s"]
     return response
 
 

@@ -32,9 +32,14 @@ class Config:
     log_format: str = "text"  # or "json"
     turn_urls: tuple[str, ...] = ()  # turn:turn.example.org:3478?transport=tcp
     turn_secret: str = ""  # coturn's static-auth-secret
-    allowed_origins: tuple[
-        str, ...
-    ] = ()  # further origins of the WebSocket, beside the server's own
+    allowed_origins: tuple[str, ...] = ()  # further origins of pages, beside the server's own
+    # Connections of one address that have not yet said who they are; 0: no cap. A hall whose guests
+    # share one address and come at once wants more.
+    max_waiting_per_ip: int = 20
+    # WHIP and WHEP sessions that one token may start, ten times as many at once. A hall may share
+    # one attendee's link.
+    whip_posts_per_s: int = 2
+    whep_posts_per_s: int = 100
 
     @property
     def effective_media_port(self) -> int:
@@ -124,6 +129,13 @@ def _check(config: Config) -> None:
         raise StartError("--host: an address is needed")
     config.media_addresses()
     _check_turn(config)
+    for name, least in (
+        ("max_waiting_per_ip", 0),
+        ("whip_posts_per_s", 1),
+        ("whep_posts_per_s", 1),
+    ):
+        if getattr(config, name) < least:
+            raise StartError(f"{name}: {getattr(config, name)} is less than {least}")
     if config.log_level not in ("debug", "info", "warning", "error"):
         raise StartError(f"--log-level: {config.log_level!r} is not debug, info, warning or error")
     if config.log_format not in ("text", "json"):

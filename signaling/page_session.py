@@ -30,6 +30,8 @@ from kabina.signaling.outbox import CLOSE_TRY_LATER, Outbox
 from kabina.signaling.rate_limit import TokenBucket
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kabina.signaling.node import Node
     from kabina.signaling.participation import Participation
 
@@ -69,6 +71,7 @@ class PageSession:
         self.outbox = outbox
         self.participation: Participation | None = None
         self.media_flows = False
+        self.on_greeted: Callable[[], None] = lambda: None
         self._is_replaced = False
         self._hanging_up: asyncio.Task[None] | None = None
         self._rate = TokenBucket(rate_per_s=MESSAGES_PER_S, burst=MESSAGE_BURST)
@@ -79,6 +82,7 @@ class PageSession:
         try:
             if not await self._greet():
                 return
+            self.on_greeted()
             writer = asyncio.create_task(self.outbox.write())
             await self._receive()
         finally:

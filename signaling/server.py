@@ -16,6 +16,7 @@ from kabina.signaling import application
 from kabina.signaling.demo.meeting import DemoLink, DemoMeeting
 from kabina.signaling.errors import StartError
 from kabina.signaling.node import Node
+from kabina.signaling.rate_limit import WaitingRoom
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -78,7 +79,11 @@ class HttpServer:
             shutdown_timeout=SHUTDOWN_TIMEOUT_S,
         )
         self._servers: list[asyncio.Server] = []
-        self._silent: set[asyncio.BaseProtocol] = set()
+        # Accepted, without a complete request header yet: each with its address once it has one.
+        self._silent: dict[web.RequestHandler, str] = {}
+        self._waiting = WaitingRoom[web.RequestHandler](
+            node.config.max_waiting_per_ip, self._drop_if_silent
+        )
         self.url = ""
 
     async def __aenter__(self) -> HttpServer:
@@ -114,17 +119,29 @@ class HttpServer:
         server = self._runner.server
         assert server is not None  # noqa: S101 - set up before the socket listens
         protocol = server()
-        self._silent.add(protocol)
-        asyncio.get_running_loop().call_later(
-            FIRST_HEADER_TIMEOUT_S, self._drop_if_silent, protocol
-        )
+        self._silent[protocol] = ""
+        loop = asyncio.get_running_loop()
+        loop.call_later(FIRST_HEADER_TIMEOUT_S, self._drop_if_silent, protocol)
+        # The second turn from now: in the next one it gets its transport.
+        loop.call_soon(loop.call_soon, self._seat, protocol)
         return protocol
 
+    def _seat(self, protocol: web.RequestHandler) -> None:
+        if protocol in self._silent and protocol.transport is not None:
+            peer = protocol.transport.get_extra_info("peername")
+            self._silent[protocol] = str(peer[0]) if peer else ""
+            self._waiting.enter(self._silent[protocol], protocol)
+
+    def _header_came(self, protocol: web.RequestHandler) -> bool:
+        """Whether it was still waited for."""
+        address = self._silent.pop(protocol, None)
+        if address is not None:
+            self._waiting.leave(address, protocol)
+        return address is not None
+
     def _drop_if_silent(self, protocol: web.RequestHandler) -> None:
-        if protocol in self._silent:
-            self._silent.discard(protocol)
-            if protocol.transport is not None:
-                protocol.transport.abort()
+        if self._header_came(protocol) and protocol.transport is not None:
+            protocol.transport.abort()
 
     @web.middleware
     async def _header_arrived(
@@ -132,5 +149,5 @@ class HttpServer:
         request: web.Request,
         handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
     ) -> web.StreamResponse:
-        self._silent.discard(request.protocol)
+        self._header_came(request.protocol)
         return await handler(request)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +14,7 @@ from kabina.signaling import messages
 from kabina.signaling.errors import CodedError
 from kabina.signaling.outbox import CLOSE_TIMEOUT_S, Outbox, limit_kernel_buffer
 from kabina.signaling.page_session import PageSession
+from kabina.signaling.rate_limit import WaitingRoom
 
 if TYPE_CHECKING:
     from kabina.signaling.node import Node
@@ -34,6 +36,10 @@ class PageSockets:
         self._shown: dict[str, int] = {}  # meeting → the revision its pages were sent last
         self._occupied = asyncio.Event()
         self._turns = 0
+        # Sockets that have not said hello.
+        self._waiting = WaitingRoom[asyncio.Transport](
+            node.config.max_waiting_per_ip, lambda transport: transport.abort()
+        )
 
     @property
     def count(self) -> int:
@@ -51,12 +57,16 @@ class PageSockets:
         limit_kernel_buffer(transport)
         await socket.prepare(request)
         session = PageSession(self._node, socket, Outbox(socket, transport))
+        address = client_address(request)
+        self._waiting.enter(address, transport)
+        session.on_greeted = lambda: self._waiting.leave(address, transport)
         self._sessions.add(session)
         self._occupied.set()
         try:
             await session.run()
         finally:
             self._sessions.discard(session)
+            self._waiting.leave(address, transport)
             # A reader that does not read would keep the descriptor until the kernel gives up.
             asyncio.get_running_loop().call_later(CLOSE_TIMEOUT_S, transport.abort)
         return socket
@@ -104,6 +114,22 @@ class PageSockets:
                 for session in tuple(self._sessions)
             )
         )
+
+
+def client_address(request: web.Request) -> str:
+    """Where a request comes from, also through a proxy on this machine."""
+    remote = request.remote or ""
+    if is_loopback(remote):
+        # The last is the proxy's word; what stands before it is the client's.
+        return request.headers.get("X-Forwarded-For", remote).rpartition(",")[2].strip()
+    return remote
+
+
+def is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
 
 
 def _check_origin(request: web.Request, allowed: tuple[str, ...]) -> None:

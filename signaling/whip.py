@@ -7,6 +7,7 @@ import hashlib
 import logging
 import secrets
 from contextlib import suppress
+from math import ceil
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
@@ -19,6 +20,7 @@ from kabina.sfu.negotiation import Permissions
 from kabina.sfu.peer_states import PeerState
 from kabina.sfu.sdp_limits import MAX_BYTES
 from kabina.signaling.errors import CodedError
+from kabina.signaling.rate_limit import RateCaps
 
 if TYPE_CHECKING:
     from kabina.signaling.node import Node
@@ -40,6 +42,9 @@ class HttpSessions:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._sessions: dict[str, _HttpSession] = {}
+        publishing, receiving = node.config.whip_posts_per_s, node.config.whep_posts_per_s
+        self._publish_caps = RateCaps(rate_per_s=publishing, burst=10 * publishing)
+        self._receive_caps = RateCaps(rate_per_s=receiving, burst=10 * receiving)
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -67,6 +72,7 @@ class HttpSessions:
         listen: str | None = None,
     ) -> web.Response:
         grant = self._grant(request)
+        self._take_turn(self._receive_caps if on_air is None else self._publish_caps, grant)
         session = _HttpSession(self)
         sdp = await _read_sdp(request)
         participation = await self._node.join(grant, request.match_info["meeting"], session)
@@ -96,6 +102,17 @@ class HttpSessions:
             for link in server.links:
                 headers.add("Link", link)
         return web.Response(status=201, text=answer, content_type=SDP_TYPE, headers=headers)
+
+    @staticmethod
+    def _take_turn(caps: RateCaps, grant: Grant) -> None:
+        """Counted by token: who shares an address with others does not pay for them."""
+        wait_s = caps.wait_s(grant.subject, asyncio.get_running_loop().time())
+        if wait_s:
+            raise CodedError(
+                "message.rate",
+                "Too many sessions in too short a time.",
+                retry_after_s=str(ceil(wait_s)),
+            )
 
     async def _delete(self, request: web.Request) -> web.Response:
         session = self._session(request)

@@ -53,6 +53,8 @@ def test_addresses_come_one_by_one_or_with_commas_from_every_source(tmp_path: Pa
         ({}, {"KABINA_PORT": "many"}),
         ({}, {"KABINA_DEMO": "perhaps"}),
         ({"log_level": "loud"}, {}),
+        ({}, {"KABINA_MAX_WAITING_PER_IP": "-1"}),
+        ({}, {"KABINA_WHIP_POSTS_PER_S": "0"}),
     ],
 )
 def test_an_unusable_value_is_one_clear_error(flags: dict, environment: dict):
