@@ -110,6 +110,22 @@ def _converted(default: object, value: Any) -> Any:  # noqa: ANN401 - from TOML 
 
 
 def _check(config: Config) -> None:
+    _check_media(config)
+    _check_turn(config)
+    for name, least in (
+        ("max_waiting_per_ip", 0),
+        ("whip_posts_per_s", 1),
+        ("whep_posts_per_s", 1),
+    ):
+        if getattr(config, name) < least:
+            raise StartError(f"{name}: {getattr(config, name)} is less than {least}")
+    if config.log_level not in ("debug", "info", "warning", "error"):
+        raise StartError(f"--log-level: {config.log_level!r} is not debug, info, warning or error")
+    if config.log_format not in ("text", "json"):
+        raise StartError(f"--log-format: {config.log_format!r} is not text or json")
+
+
+def _check_media(config: Config) -> None:
     if not 0 <= config.port <= 65535:
         raise StartError(f"--port: {config.port} is not a port (0 to 65535)")
     if not -1 <= config.media_port <= 65535:
@@ -128,18 +144,6 @@ def _check(config: Config) -> None:
     if not config.host:
         raise StartError("--host: an address is needed")
     config.media_addresses()
-    _check_turn(config)
-    for name, least in (
-        ("max_waiting_per_ip", 0),
-        ("whip_posts_per_s", 1),
-        ("whep_posts_per_s", 1),
-    ):
-        if getattr(config, name) < least:
-            raise StartError(f"{name}: {getattr(config, name)} is less than {least}")
-    if config.log_level not in ("debug", "info", "warning", "error"):
-        raise StartError(f"--log-level: {config.log_level!r} is not debug, info, warning or error")
-    if config.log_format not in ("text", "json"):
-        raise StartError(f"--log-format: {config.log_format!r} is not text or json")
 
 
 def _check_turn(config: Config) -> None:
