@@ -5,20 +5,21 @@ from __future__ import annotations
 from kabina_sim.plane_client import Camera, Speaker
 
 
-def test_a_voice_has_500_packets_at_once_and_500_a_second(plane, clock, connect):
+def test_a_voice_has_1000_packets_at_once_and_2000_a_second(plane, clock, connect):
     publisher, listener = connect("publisher"), connect("listener")
     plane.set_slot_source(listener.add_slot(), publisher.add_track())
     speaker = Speaker(publisher, 1)
     heard = 0
-    for after_ms in (0, 1000, 100):
+    for after_ms in (0, 400, 100):
         clock.turn(after_ms=after_ms)
-        for _ in range(16):
+        for _ in range(24):
             for _ in range(50):
                 speaker.speak()
             clock.turn()
             heard += len(listener.read().rtp)
-    assert heard == 500 + 500 + 50
-    assert plane.counters()["rtp_limited"] == 3 * 800 - heard
+    assert heard == 1000 + 800 + 200
+    counters = plane.counters()
+    assert counters["rtp_limited"] + counters["srtp_limited"] == 3 * 1200 - heard
 
 
 def test_a_peer_has_2000_datagrams_at_once_and_5000_a_second_before_they_are_decrypted(
