@@ -184,6 +184,20 @@ window.kabinaTest = {
     return [...report.values()].find((one) => one.type === "outbound-rtp" && one.kind === "video")?.framesSent ?? 0;
   },
 
+  /** Notes when each frame of the first picture is shown and how many lines it has, in `plain.shown`. */
+  async watchFrames() {
+    const element = Object.assign(document.createElement("video"), { muted: true });
+    element.srcObject = new MediaStream([window.plain.tracks.find((one) => one.kind === "video")]);
+    document.body.append(element);
+    window.plain.shown = [];
+    const look = (at, frame) => {
+      window.plain.shown.push([at, frame.height]);
+      element.requestVideoFrameCallback(look);
+    };
+    element.requestVideoFrameCallback(look);
+    await element.play();
+  },
+
   /** Packets of sound received so far. */
   async soundReceived(pc) {
     const report = await pc.getStats();
