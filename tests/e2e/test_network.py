@@ -19,9 +19,12 @@ if TYPE_CHECKING:
 
     from playwright.async_api import Page
 
+    from kabina.benchmarks.relay import Relay
     from kabina_sim.server_process import ServerProcess
 
 pytestmark = [pytest.mark.browser, pytest.mark.alone]
+PC = "(window.kabina ?? window.plain).pc"
+SEEN = f"async () => {PC} !== null && (await kabinaTest.pictures({PC}))[0]?.frames > 0"
 SETTLE_S, MEASURE_S = 5.0, 20.0
 SOUND = "kabinaTest.soundReceived(window.kabina.pc)"
 
@@ -101,23 +104,44 @@ def loudness_db(sound: np.ndarray) -> np.ndarray:
     return 10 * np.log10(np.mean(sound.reshape(-1, 480) ** 2, axis=1) + 1e-9)
 
 
-async def test_five_percent_of_loss_costs_a_viewer_no_frames(stage: Stage):
-    """100 ms of round trip. Frames are counted exactly: the picture stands still before and after."""
+@pytest.mark.parametrize(
+    ("page", "most_missing"),
+    # A busy machine leaves out late frames of the temporal layers, too; a page that does not wait
+    # misses 25 to 40 %.
+    [("plain", 0.005), ("attend", 0.05)],
+)
+async def test_five_percent_of_loss_costs_a_viewer_hardly_a_frame(
+    stage: Stage, page: str, most_missing: float
+):
+    """100 ms of round trip. Frames are counted exactly: the picture stands still before and after.
+
+    Without temporal layers every frame needs the one before: whoever loses one sees nothing until
+    the next key frame. With three, as Chromium sends simulcast, a browser leaves out what is late,
+    unless it is told to wait as our page does.
+    """
     down = Impairment(delay_ms=50)
     with stage.server.relay(seed=5, up=Impairment(delay_ms=50), down=down) as relay:
-        speaker = await join(stage, "speaker", speaks=True)
+        speaker = await join(stage, "speaker", temporal=1 if page == "plain" else 3)
         await speaker.evaluate("kabinaTest.speakPlainly()")
-        viewer = await join(stage, "attendee", through=relay)
-        await viewer.evaluate("kabinaTest.waitForPicture(1, 2000)")
+        if page == "plain":
+            viewer = await join(stage, "attendee", through=relay)
+        else:
+            viewer = await stage.open(stage.link("attend", "attendee"), relay=relay)
+            await viewer.click("#listen")
+        await viewer.wait_for_function(SEEN)
         await asyncio.sleep(SETTLE_S)
-        # Long enough for what is on its way, not for the server to call the track stalled.
-        sent, seen = await standing_still(speaker, viewer, 0.25)
         relay.down = Impairment(delay_ms=50, loss=Random(0.05))
+        await asyncio.sleep(SETTLE_S if page == "attend" else 0)  # it has to notice
+        # Long enough for what is on its way, not for the server to call the track stalled.
+        sent = await standing_still(speaker, 0.25)
         await speaker.evaluate("window.plain.paints = true")
+        # The page's buffer holds 0.3 s more: the last old frame is shown before the first new one.
+        await asyncio.sleep(0.12 if page == "attend" else 0)
+        seen = await picture(viewer)
         await asyncio.sleep(MEASURE_S)
         relay.down = down  # a stream that ends cannot be repaired: nobody knows what is missing
         await asyncio.sleep(0.5)
-        sent_after, seen_after = await standing_still(speaker, viewer, 2.0)
+        sent_after, seen_after = await standing_still(speaker, 2.0), await picture(viewer)
         frames = sent_after - sent
         missing = frames - (seen_after["frames"] - seen["frames"])
         lost = relay.counters_down.lost
@@ -125,21 +149,26 @@ async def test_five_percent_of_loss_costs_a_viewer_no_frames(stage: Stage):
         assert frames > 20 * MEASURE_S
         assert lost > 50
         assert seen_after["nacks"] > 20
-        assert missing <= 0.005 * frames
+        assert missing <= most_missing * frames
         assert relay.is_punctual
         await speaker.context.close()
 
 
-async def standing_still(speaker: Page, viewer: Page, seconds: float) -> tuple[int, dict]:
-    """Frames sent and the viewer's picture after nothing new was shown for so long."""
+async def standing_still(speaker: Page, seconds: float) -> int:
+    """Frames sent, after nothing new was shown for so long."""
     await speaker.evaluate("window.plain.paints = false")
     await asyncio.sleep(seconds)
-    sent = await speaker.evaluate("kabinaTest.framesSent()")
-    return sent, (await viewer.evaluate("kabinaTest.pictures()"))[0]
+    return await speaker.evaluate("kabinaTest.framesSent()")
 
 
-async def join(stage: Stage, role: str, *, speaks: bool = False, through=None) -> Page:
+async def picture(viewer: Page) -> dict:
+    return (await viewer.evaluate(f"kabinaTest.pictures({PC})"))[0]
+
+
+async def join(stage: Stage, role: str, *, temporal: int = 0, through: Relay | None = None) -> Page:
+    """By the test's own code; with temporal layers it sends a picture in so many of them."""
     page = await stage.open(f"{stage.server.url}/", relay=through)
     token = stage.server.token("m", role)
-    await page.evaluate(f"kabinaTest.joinPlainly({token!r}, {str(speaks).lower()}, 1)")
+    speaks = str(temporal > 0).lower()
+    await page.evaluate(f"kabinaTest.joinPlainly({token!r}, {speaks}, {temporal})")
     return page

@@ -91,8 +91,8 @@ window.kabinaTest = {
     return null;
   },
 
-  /** Joins over the socket without the pages' own code; a speaker sends a moving picture in three layers, or in one. */
-  async joinPlainly(token, speaks, layers = 3) {
+  /** Joins over the socket without the pages' own code; a speaker sends a moving picture in three layers, or in one of `temporal` ones. */
+  async joinPlainly(token, speaks, temporal = 0) {
     const pc = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
     window.plain = { pc, media: [], meeting: null, tracks: [] };
     pc.ontrack = (event) => window.plain.tracks.push(event.track);
@@ -126,7 +126,8 @@ window.kabinaTest = {
         { rid: "h", scaleResolutionDownBy: 2, maxBitrate: 500_000 },
         { rid: "f", maxBitrate: 1_500_000 },
       ];
-      if (layers === 1) sendEncodings.splice(0, 3, { scaleResolutionDownBy: 2, maxBitrate: 500_000 });
+      const one = { scaleResolutionDownBy: 2, maxBitrate: 500_000, scalabilityMode: `L1T${temporal}` };
+      if (temporal > 0) sendEncodings.splice(0, 3, one);
       pc.addTransceiver(track, { direction: "sendonly", sendEncodings });
     }
     const socket = new WebSocket(`ws://${location.host}/ws`);
@@ -161,8 +162,8 @@ window.kabinaTest = {
     await pc.setRemoteDescription({ type: "answer", sdp: answer.sdp });
   },
 
-  async pictures() {
-    const report = await window.plain.pc.getStats();
+  async pictures(pc = window.plain.pc) {
+    const report = await pc.getStats();
     const found = [...report.values()].filter((one) => one.type === "inbound-rtp" && one.kind === "video");
     return found.map((one) => ({
       frames: one.framesDecoded ?? 0, received: one.framesReceived ?? 0, dropped: one.framesDropped ?? 0, height: one.frameHeight ?? 0, keys: one.keyFramesDecoded ?? 0,
@@ -178,7 +179,7 @@ window.kabinaTest = {
     await sender.replaceTrack(track);
   },
 
-  /** Frames sent so far by `joinPlainly` in one layer. */
+  /** Frames that `joinPlainly` has sent so far in one layer. */
   async framesSent() {
     const report = await window.plain.pc.getStats();
     return [...report.values()].find((one) => one.type === "outbound-rtp" && one.kind === "video")?.framesSent ?? 0;

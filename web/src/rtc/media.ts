@@ -4,6 +4,7 @@
  */
 
 import type { IceServer, What } from '../wire.ts';
+import { waitForRepairs } from './patience.ts';
 
 /** What the page may send. */
 export type Sends = 'nothing' | 'voice' | 'voice_and_pictures';
@@ -76,6 +77,7 @@ export class Media {
     this.#next = null;
     this.#current?.close();
     this.#current = pc;
+    waitForRepairs(pc);
     const [voice, camera, screen] = pc.getTransceivers().map((one) => one.receiver.track);
     if (voice !== undefined) this.#events.track(new MediaStream([voice]));
     if (camera !== undefined && screen !== undefined) {
