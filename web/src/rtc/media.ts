@@ -77,7 +77,8 @@ export class Media {
     this.#next = null;
     this.#current?.close();
     this.#current = pc;
-    waitForRepairs(pc);
+    // Who speaks learns the round trip from reports about what they send, and needs the sound soon.
+    if (this.#sends === 'nothing') waitForRepairs(pc);
     const [voice, camera, screen] = pc.getTransceivers().map((one) => one.receiver.track);
     if (voice !== undefined) this.#events.track(new MediaStream([voice]));
     if (camera !== undefined && screen !== undefined) {
