@@ -4,7 +4,8 @@ Every server is ICE-lite where it can be, speaks DTLS-SRTP and gets sender and r
 listeners decrypt and count what they read. Each run has a fresh server; the order turns round from
 round to round; a row is the median of its rounds. `us_per_packet` is the CPU of the server's
 process without what it took before the publisher began, `with_idle` with it. `kabina_share` is
-Kabina's cost over this one's: below 1, Kabina is the cheaper.
+Kabina's cost over this one's: below 1, Kabina is the cheaper. A source of Janus's Streaming plug-in
+is plain RTP, as there is no other; all other sources are DTLS-SRTP publishers.
 
 The figures are loopback's: a send includes the receiving half of the IP stack and the waking of the
 reader, for all alike; `bare sendmmsg` shows how much that is.
@@ -110,21 +111,20 @@ def _row(name: str, setting: list[int], runs: list[Run]) -> dict[str, object]:
 
     packets = sum(run["packets"] for run in mine)
     cost, kabina = median("us_per_packet"), [run for run in of_all if run["peer"] == "kabina"]
-    row["us_per_packet"] = cost
-    row["with_idle"] = statistics.median(
-        run["cpu_s"] * 1e6 / max(run["packets"], 1) for run in mine
-    )
-    row["kabina_share"] = (
-        median("us_per_packet", kabina) / cost
-        if kabina and all("us_per_packet" in run for run in kabina)
-        else None
-    )
+    with_idle = statistics.median(map(_with_idle, mine))
+    row |= {"us_per_packet": cost, "with_idle": with_idle}
+    row |= {"kabina_share": None, "share_with_idle": None}
+    if kabina and all("us_per_packet" in run for run in kabina):
+        row["kabina_share"] = median("us_per_packet", kabina) / cost
+        row["share_with_idle"] = statistics.median(map(_with_idle, kabina)) / with_idle
     row["idle_us_per_s_each"] = median("idle_share") * 1e6 / listeners
     arrived = packets / max(sum(run["expected"] for run in mine), 1)
     row["arrived"] = arrived
     row["lost_by_server"] = sum(max(run["lost"] - run["overflowed"], 0) for run in mine)
     row["delay_p50_ms"], row["delay_p99_ms"] = (
-        statistics.median(run["delays_ms"][i] or 1000.0 for run in mine) for i in (0, 1)
+        # A mix has other payloads than its sources: nothing to tell its delay by.
+        None if name == "kabina, mixed" else statistics.median(_delay(run, i) for run in mine)
+        for i in (0, 1)
     )
     row["threads"] = max(run["threads"] for run in mine)
     row["profile"] = mine[0]["profile"]
@@ -133,3 +133,12 @@ def _row(name: str, setting: list[int], runs: list[Run]) -> dict[str, object]:
     saturated = f"saturated ({busy:.0%} of a core)" if arrived < 0.9 else ""
     row["note"] = "; ".join(filter(None, (notes, saturated)))
     return row
+
+
+def _with_idle(run: Run) -> float:
+    return float(run["cpu_s"] * 1e6 / max(run["packets"], 1))
+
+
+def _delay(run: Run, quantile: int) -> float:
+    """In ms; what is over a second counts as one."""
+    return float(run["delays_ms"][quantile] or 1000.0)
