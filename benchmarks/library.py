@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 HOST: Final = "127.0.0.1"
 AT_ONCE: Final = 8
+WITHOUT_REALTIME: Final = ("setpriv", "--inh-caps", "-sys_nice", "--bounding-set", "-sys_nice")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +61,17 @@ class Library:
 
 @asynccontextmanager
 async def library(
-    http: aiohttp.ClientSession, capacity: int, *, source: bool = True
+    http: aiohttp.ClientSession, capacity: int, *, source: bool = True, realtime: bool = True
 ) -> AsyncIterator[Library]:
-    """A fresh process with room for listeners, and a publisher that has joined and is silent."""
+    """A fresh process with room for listeners, and a publisher that has joined and is silent.
+
+    Without `realtime` it may not have the real-time priority that its media thread asks for.
+    """
     more_descriptors()
     load = new_load(capacity + 1)
+    command = [*([] if realtime else WITHOUT_REALTIME), *python("kabina_forwarder", HOST)]
     try:
-        async with started(http, HOST, python("kabina_forwarder", HOST)) as forwarder:
+        async with started(http, HOST, command) as forwarder:
             load.start()  # from now on those who joined go on checking
             yield Library(forwarder, load, await forwarder.add_source(load) if source else None)
     finally:
