@@ -157,7 +157,7 @@ def python(module: str, host: str) -> list[str]:
     return [sys.executable, "-m", f"kabina.benchmarks.peers.{module}", host]
 
 
-def pion(host: str, *options: str) -> list[str | Path]:
+def pion(host: str) -> list[str | Path]:
     """Builds the Go forwarder when it is older than its source. MissingError without Go or Pion."""
     source, program = Path(__file__).parent / "pion" / "main.go", BUILD / "pion-forwarder"
     go, library = shutil.which("go"), Path("/usr/share/gocode")
@@ -174,4 +174,4 @@ def pion(host: str, *options: str) -> list[str | Path]:
             "GOPATH": f"{BUILD / 'gopath'}:{library}", "GOCACHE": str(BUILD / "gocache"),
         }  # fmt: skip
         subprocess.run([go, "build", "-o", program, "."], cwd=package, env=environment, check=True)
-    return [program, host, *options]
+    return [program, host]

@@ -28,11 +28,6 @@ func main() {
 	settings.SetIncludeLoopbackCandidate(true)
 	settings.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4})
 	settings.SetIPFilter(host.Equal)
-	if len(os.Args) > 2 { // one socket for all, as Kabina has; without it a socket each
-		socket, err := net.ListenUDP("udp4", &net.UDPAddr{IP: host})
-		check(err)
-		settings.SetICEUDPMux(webrtc.NewICEUDPMux(nil, socket))
-	}
 	api := webrtc.NewAPI(webrtc.WithMediaEngine(media), webrtc.WithSettingEngine(settings), webrtc.WithInterceptorRegistry(interceptors))
 	track, err := webrtc.NewTrackLocalStaticRTP(webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeOpus, ClockRate: 48000, Channels: 2}, "audio", "floor")
 	check(err)
