@@ -36,6 +36,13 @@ def may_enter_handshake(datagram: bytes, *, is_client: bool) -> bool:
     return offset > 0
 
 
+def may_be_goodbye(datagram: bytes) -> bool:
+    """An encrypted alert, which after a handshake is a close_notify or a forgery of one."""
+    return (
+        len(datagram) > _RECORD_HEADER_BYTES and datagram[0] == _ALERT and datagram[3:5] != b"\0\0"
+    )
+
+
 def _plaintext_may_enter(content_type: int, first_byte: int, is_client: bool) -> bool:
     if content_type in (_ALERT, _APPLICATION_DATA):
         return False

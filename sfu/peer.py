@@ -6,6 +6,8 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final, Protocol
 
+from kabina.sfu.dtls_filter import may_be_goodbye
+from kabina.sfu.offer import Setup
 from kabina.sfu.peer_states import PeerEvent, PeerState, next_state
 from kabina.sfu.seam.dtls import DtlsEnd, DtlsTransport
 
@@ -22,6 +24,12 @@ _log = logging.getLogger(__name__)
 # From the answer to keys. A browser needs 0.2–1.3 s (web.md §10); a client behind a slow link a few
 # more.
 CONNECT_TIMEOUT_S: Final = 15.0
+# From keys on: what our lost last flight needs to be repeated (RFC 6347 §4.2.4). Where we are the
+# client, the other end said the last word.
+HANDSHAKE_OVER_S: Final = 5.0
+# Chromium's checks come every 2.5 s, aioice's every 5 s with a report each second: who said goodbye
+# is silent for longer.
+GOODBYE_SILENCE_S: Final = 4.0
 
 
 class PeerListener(Protocol):
@@ -59,13 +67,15 @@ class Peer:
         self._offer = offer
         self._listener = listener
         self._forget = forget
-        self._end = DtlsEnd(lambda datagram: plane.send(handle, datagram))
-        self._dtls = DtlsTransport(self._end, certificate, answer.setup)
+        end = DtlsEnd(lambda datagram: plane.send(handle, datagram))
+        self._dtls: DtlsTransport | None = DtlsTransport(end, certificate, answer.setup)
         self._dtls.on("statechange", self._dtls_state_changed)
+        self._close_notify = b""  # instead of `_dtls`, once the handshake is outgrown
         self._handshake: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
         loop = asyncio.get_running_loop()
         self._deadline = loop.call_later(CONNECT_TIMEOUT_S, self.receive, PeerEvent.FAILED)
+        self._doubt: asyncio.TimerHandle | None = None  # whether a goodbye was theirs
 
     def slots_of(self, kind: Kind) -> tuple[Slot, ...]:
         return tuple(slot for slot in self.slots if slot.kind is kind)
@@ -104,8 +114,35 @@ class Peer:
             if track.handle == handle:
                 self._listener.track_flow_changed(self, track, flows=flows)
 
+    def _outgrow_handshake(self) -> None:
+        """Frees what a listener's handshake left behind: three quarters of what it weighs.
+
+        A publisher keeps it: its goodbye gives back floor or channel at once, a listener's can
+        wait.
+        """
+        if self.state is not PeerState.CLOSED and self._dtls is not None and not self.tracks:
+            close_notify = self._dtls.let_go()
+            if close_notify is not None:
+                self._close_notify, self._dtls, self._handshake = close_notify, None, None
+
     def dtls_received(self, datagram: bytes) -> bool:
-        return self._dtls.receive(datagram)
+        """False if nobody had a use for it."""
+        if self._dtls is not None:
+            return self._dtls.receive(datagram)
+        if not may_be_goodbye(datagram):
+            return False
+        # Nobody can read whether it is theirs: silence has to confirm it.
+        if self._doubt is not None:
+            self._doubt.cancel()
+        loop = asyncio.get_running_loop()
+        self._doubt = loop.call_later(GOODBYE_SILENCE_S, self._believe_goodbye)
+        return True
+
+    def _believe_goodbye(self) -> None:
+        if self.state in (PeerState.CONNECTED, PeerState.STALLED):
+            heard_ms = self._plane.peer_readings(self.handle).last_heard_ms
+            if heard_ms is None or heard_ms >= GOODBYE_SILENCE_S * 1000:
+                self.receive(PeerEvent.REMOTE_CLOSED)
 
     def end(self) -> None:
         """Begins to free everything, and waits for nothing; `close` waits for that too."""
@@ -118,6 +155,7 @@ class Peer:
             await asyncio.shield(self._closing)
 
     async def _shake_hands(self) -> None:
+        assert self._dtls is not None  # noqa: S101 - outgrown only with keys
         keys = await self._dtls.connect(self._offer.fingerprints)
         if keys is None:
             self.receive(PeerEvent.FAILED)
@@ -126,18 +164,28 @@ class Peer:
                 self.handle, profile=keys.profile, transmit=keys.transmit, receive=keys.receive
             )
             self.receive(PeerEvent.KEYED)
+            if self.answer.setup is Setup.ACTIVE:
+                self._outgrow_handshake()  # at once: the next one takes the same memory
+            else:
+                loop = asyncio.get_running_loop()
+                loop.call_later(HANDSHAKE_OVER_S, self._outgrow_handshake)
 
     def _dtls_state_changed(self) -> None:
-        if self._dtls.is_closed and self.state in (PeerState.CONNECTED, PeerState.STALLED):
+        is_closed = self._dtls is not None and self._dtls.is_closed
+        if is_closed and self.state in (PeerState.CONNECTED, PeerState.STALLED):
             self.receive(PeerEvent.REMOTE_CLOSED)
 
     async def _release(self) -> None:
         self._deadline.cancel()
         if self._handshake is not None and self._handshake is not asyncio.current_task():
             self._handshake.cancel()
+        if self._doubt is not None:
+            self._doubt.cancel()
         try:
-            await self._dtls.close()
+            if self._dtls is not None:
+                await self._dtls.close()
+            elif self._close_notify:
+                self._plane.send(self.handle, self._close_notify)
         finally:
-            self._end.close()
             self._plane.remove_peer(self.handle)
             self._forget(self)

@@ -45,6 +45,7 @@ _CIPHERS: Final = b":".join(
     )
 )
 _DTLS_1_2: Final = 0xFEFD
+_DATAGRAM_BYTES: Final = 1500
 
 _PROFILES: Final[dict[bytes, tuple[SRTPProtectionProfile, SrtpProfile]]] = {
     SRTP_AEAD_AES_128_GCM.openssl_profile: (SRTP_AEAD_AES_128_GCM, SrtpProfile.AEAD_AES_128_GCM),
@@ -140,6 +141,27 @@ class DtlsTransport(RTCDtlsTransport):
             return None
         return self._keys
 
+    def let_go(self) -> bytes | None:
+        """Ends this side without a word and returns our close_notify, to be sent when it is time.
+
+        OpenSSL's connection is 60 of the 93 kB that a listener weighed (decision 004). None while
+        there is no finished handshake.
+        """
+        ssl = self._ssl
+        if ssl is None or self._state is not State.CONNECTED:
+            return None
+        try:
+            ssl.shutdown()
+            goodbye = bytes(ssl.bio_read(_DATAGRAM_BYTES))
+        except SSL.Error:
+            return None
+        self.remove_all_listeners()
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+        self._ssl = None
+        return goodbye
+
     async def close(self) -> None:
         """Sends close_notify and ends the pump; always within STOP_TIMEOUT_S."""
         try:
@@ -147,6 +169,8 @@ class DtlsTransport(RTCDtlsTransport):
                 await self.stop()
         except (TimeoutError, SSL.Error):
             _log.warning("dtls did not stop in time")
+        finally:
+            self._end.close()
 
     @property
     def is_closed(self) -> bool:

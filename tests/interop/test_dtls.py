@@ -88,3 +88,58 @@ async def test_a_certificate_that_is_not_the_offered_one_is_refused(meeting: Mee
     starting.cancel()
     await asyncio.gather(starting, return_exceptions=True)
     listener.close()
+
+
+async def until_peers(meeting: Meeting, count: int, timeout_s: float) -> None:
+    async with asyncio.timeout(timeout_s):
+        while meeting.server.metric("kabina_peers") != count:
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("setup", ["actpass", "active"])
+async def test_a_listener_that_closes_is_gone_long_before_its_silence_would_tell(
+    meeting: Meeting, setup: str
+):
+    """Its DTLS connection is not kept: what looks like a goodbye counts once it is silent."""
+    listener = LightListener(
+        meeting.http,
+        meeting.url("/whep/m/fr"),
+        meeting.server.token("m", "attendee"),
+        setup=setup,
+    )
+    await listener.start()
+    await until_peers(meeting, 1, 5)
+    assert listener._dtls is not None
+    await listener._dtls.close()
+    listener.close()
+    await until_peers(meeting, 0, 7)
+
+
+async def test_a_forged_goodbye_ends_nobody(meeting: Meeting):
+    """From the listener's own address, as a spoofer would: an encrypted alert of no connection."""
+    token = meeting.server.token("m", "attendee")
+    listener = await meeting.listen_lightly("fr", token)
+    received = meeting.server.metric("kabina_plane_dtls_received_total")
+    forged = bytes([21, 0xFE, 0xFD, 0, 1, 0, 0, 0, 0, 0, 1, 0, 26]) + bytes(26)
+    assert listener._transport is not None
+    listener._transport.sendto(forged)
+    async with asyncio.timeout(5):
+        while meeting.server.metric("kabina_plane_dtls_received_total") == received:
+            await asyncio.sleep(0.05)
+    await asyncio.sleep(5.0)  # longer than a true one is doubted
+    assert meeting.server.metric("kabina_peers") == 1
+    before = listener.packets
+    async with asyncio.timeout(5):
+        while listener.packets < before + 10:
+            await asyncio.sleep(0.02)
+
+
+async def test_a_listener_that_is_ended_is_told_by_a_close_notify(meeting: Meeting):
+    listener = await meeting.listen("fr")
+    await listener.listen_for(0.2)
+    closed = asyncio.Event()
+    (transport,) = {receiver.transport for receiver in listener.pc.getReceivers()}
+    transport.on("statechange", lambda: transport.state == "closed" and closed.set())
+    await listener.delete()
+    async with asyncio.timeout(3):
+        await closed.wait()
