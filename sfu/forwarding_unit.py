@@ -108,11 +108,16 @@ class ForwardingUnit:
         prepared, offer = await self._read(sdp)
         if not peer.is_restart(offer) or peer.state is PeerState.CLOSED:
             return False
-        ufrag, password = _new_credentials()
-        self.plane.restart_ice(peer.handle, local_ufrag=ufrag, local_password=password)
-        peer.answer = replace(peer.answer, ufrag=ufrag, password=password)
+        self.renew_ice(peer, offer.ufrag)
         peer.answer_text = write_answer(peer.answer, prepared)
         return True
+
+    def renew_ice(self, peer: Peer, remote_ufrag: str) -> None:
+        """New credentials for a peer that has new ones; the old ones hold until these are used."""
+        ufrag, password = _new_credentials()
+        self.plane.restart_ice(peer.handle, local_ufrag=ufrag, local_password=password)
+        peer.remote_ufrag = remote_ufrag
+        peer.answer = replace(peer.answer, ufrag=ufrag, password=password)
 
     async def _read(self, sdp: str) -> tuple[PreparedOffer, Offer]:
         return await asyncio.get_running_loop().run_in_executor(self._parser, _read_offer, sdp)

@@ -61,6 +61,7 @@ class Peer:
         self.state = PeerState.NEW
         self.answer = answer
         self.answer_text = ""
+        self.remote_ufrag = offer.ufrag
         self.slots: tuple[Slot, ...] = ()
         self.tracks: tuple[PublishedTrack, ...] = ()
         self._plane = plane
@@ -90,7 +91,7 @@ class Peer:
         return (
             offer.fingerprints == self._offer.fingerprints
             and before == after
-            and offer.ufrag != self._offer.ufrag
+            and offer.ufrag != self.remote_ufrag
         )
 
     def receive(self, event: PeerEvent) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from aiohttp import web
 
+from kabina.signaling.cors import Origins
 from kabina.signaling.errors import STATUS, CodedError
 from kabina.signaling.metrics import render_metrics
 from kabina.signaling.node import version
@@ -41,10 +42,19 @@ _SECURITY_HEADERS: Final = {
 }
 
 
+# Details of a refusal that HTTP has a header for.
+_TOLD_IN_HEADERS: Final = {
+    "retry_after_s": "Retry-After",
+    "accept_post": "Accept-Post",
+    "accept_patch": "Accept-Patch",
+}
+
+
 def build(node: Node, demo: DemoMeeting | None = None) -> web.Application:
     """The application of an open node; the front page lists the links of `demo`."""
     app = web.Application(middlewares=[_answer_errors], client_max_size=128 * 1024)
     sockets = PageSockets(node)
+    origins = Origins(node.config.allowed_origins)
     api = _Api(node, sockets, demo)
     app.add_routes(
         [
@@ -53,7 +63,7 @@ def build(node: Node, demo: DemoMeeting | None = None) -> web.Application:
             web.get("/api/demo", api.demo),
             web.get("/metrics", api.metrics),
             web.get("/ws", sockets.serve),
-            *HttpSessions(node).routes(),
+            *HttpSessions(node, origins).routes(),
             *Pages().routes(),
         ]
     )
@@ -68,9 +78,14 @@ def build(node: Node, demo: DemoMeeting | None = None) -> web.Application:
     async def say_goodbye(_app: web.Application) -> None:
         await sockets.close()
 
+    async def let_pages_read(request: web.Request, response: web.StreamResponse) -> None:
+        if request.path.startswith(("/whip/", "/whep/")):
+            origins.mark(request, response)
+
     app.cleanup_ctx.append(broadcasting)
     app.on_shutdown.append(say_goodbye)
     app.on_response_prepare.append(_add_headers)
+    app.on_response_prepare.append(let_pages_read)
     return app
 
 
@@ -148,8 +163,9 @@ def _error(code: str, message: str, details: dict[str, str]) -> web.Response:
     response = web.json_response({"code": code, "message": message, **details}, status=STATUS[code])
     if STATUS[code] == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
-    if "retry_after_s" in details:
-        response.headers["Retry-After"] = details["retry_after_s"]
+    for detail, header in _TOLD_IN_HEADERS.items():
+        if detail in details:
+            response.headers[header] = details[detail]
     return response
 
 

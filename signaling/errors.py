@@ -27,6 +27,8 @@ STATUS: Final[dict[str, int]] = {
     "sdp.unsupported": 422,
     "session.unknown": 404,
     "method.not_allowed": 405,
+    "precondition.missing": 428,
+    "precondition.failed": 412,
     "media_type.unsupported": 415,
     "page.unknown": 404,
     "server.full": 503,

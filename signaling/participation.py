@@ -11,6 +11,7 @@ from kabina.interpretation.ids import ChannelId
 from kabina.interpretation.stage import Visual
 from kabina.native.plane import Kind
 from kabina.sfu.errors import SfuError
+from kabina.sfu.ice_fragment import write_fragment
 from kabina.sfu.peer_states import PeerEvent, PeerState
 from kabina.signaling.errors import CodedError
 
@@ -102,6 +103,18 @@ class Participation:
             raise
         return peer.answer_text
 
+    def restart_ice(self, ufrag: str | None) -> str | None:
+        """Answers an ICE fragment: the server's, or None if the client has no new credentials.
+
+        CodedError `session.unknown` if the media session is over.
+        """
+        if self._peer is None:
+            raise CodedError("session.unknown", "This session is over.")
+        if ufrag is None or ufrag == self._peer.remote_ufrag:
+            return None
+        self._unit.renew_ice(self._peer, ufrag)
+        return write_fragment(self._peer.answer)
+
     def _connect(self, peer: Peer, channel: str | None) -> None:
         """Joins a new media session's slots and tracks to the room. CodedError if it cannot."""
         self._voice_flows = self._is_voice_lost = False
@@ -125,6 +138,11 @@ class Participation:
     def media(self) -> PeerState | None:
         """How the media session is; None if there is none."""
         return None if self._peer is None else self._peer.state
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing of their voice comes."""
+        return not self._voice_flows
 
     @property
     def sends_pictures(self) -> bool:

@@ -11,7 +11,7 @@ import msgspec
 from aiohttp import web
 
 from kabina.signaling import messages
-from kabina.signaling.errors import CodedError
+from kabina.signaling.cors import Origins
 from kabina.signaling.outbox import CLOSE_TIMEOUT_S, Outbox, limit_kernel_buffer
 from kabina.signaling.page_session import PageSession
 from kabina.signaling.rate_limit import WaitingRoom
@@ -32,6 +32,7 @@ class PageSockets:
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        self._origins = Origins(node.config.allowed_origins)
         self._sessions: set[PageSession] = set()
         self._shown: dict[str, int] = {}  # meeting → the revision its pages were sent last
         self._occupied = asyncio.Event()
@@ -46,7 +47,7 @@ class PageSockets:
         return len(self._sessions)
 
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
-        _check_origin(request, self._node.config.allowed_origins)
+        self._origins.check(request)
         # permessage-deflate stays off: 51 kB of it can inflate to 50 MiB (testing.md §4).
         socket = web.WebSocketResponse(
             max_msg_size=messages.MAX_MESSAGE_BYTES, compress=False, heartbeat=HEARTBEAT_S
@@ -130,12 +131,3 @@ def is_loopback(address: str) -> bool:
         return ipaddress.ip_address(address).is_loopback
     except ValueError:
         return False
-
-
-def _check_origin(request: web.Request, allowed: tuple[str, ...]) -> None:
-    """Browsers always say where a page came from; other clients need no origin."""
-    origin = request.headers.get("Origin")
-    if origin is None or origin in allowed:
-        return
-    if origin.partition("://")[2] != request.headers.get("Host", ""):
-        raise CodedError("token.forbidden", "This page does not belong to this server.")

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import re
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import aiohttp
+import jwt
 import pytest
 from aiortc import RTCPeerConnection
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from kabina.interpretation.ids import Role
+from kabina.signaling.tokens import TokenIssuer
 from kabina_sim.stock_clients import RefusedError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from kabina_sim.meeting import Meeting
+    from kabina_sim.server_process import ServerProcess
 
 SDP = {"Content-Type": "application/sdp"}
 
@@ -32,7 +42,7 @@ async def offer(*, data_channel: bool = False) -> str:
     return text
 
 
-async def test_a_session_has_a_location_that_can_be_deleted_and_not_patched(
+async def test_a_session_has_a_location_that_can_be_deleted(
     meeting: Meeting,
 ):
     token = meeting.server.token("m", "attendee")
@@ -50,8 +60,6 @@ async def test_a_session_has_a_location_that_can_be_deleted_and_not_patched(
     assert "m=application 0 " in answer
     protocols = re.findall(r"a=candidate:\S+ 1 (\w+) ", answer)
     assert protocols == ["udp", "tcp"]
-    async with meeting.http.patch(meeting.url(location), headers=bearer(token)) as response:
-        assert response.status == 405
     async with meeting.http.delete(meeting.url(location)) as response:
         assert response.status == 401
     stranger = meeting.server.token("m", "attendee")
@@ -157,3 +165,137 @@ async def test_a_closed_client_gives_its_channel_back(meeting: Meeting):
     view = await meeting.view()
     assert view["channels"][1]["state"] == "passthrough"
     assert view["channels"][1]["listeners"] == 0
+
+
+FRAGMENT = {"Content-Type": "application/trickle-ice-sdpfrag"}
+TRICKLE = "m=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\na=candidate:1 1 udp 1 1.2.3.4 5 typ host\r\n"
+RESTART = f"a=ice-ufrag:newU\r\na=ice-pwd:{'p' * 24}\r\n{TRICKLE}"
+
+
+async def test_trickled_candidates_are_taken_note_of_and_credentials_restart_ice(meeting: Meeting):
+    listener = await meeting.listen("fr")
+    url, auth = meeting.url(listener.location), listener._headers
+    etag = listener.etag
+
+    async def patch(body: str, **headers: str) -> tuple[int, str, str | None]:
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        async with meeting.http.patch(
+            url, data=body, headers={**FRAGMENT, **auth, **given}
+        ) as response:
+            return response.status, await response.text(), response.headers.get("ETag")
+
+    assert (await patch(TRICKLE))[0] == 428
+    assert (await patch(TRICKLE, If_Match='"another"'))[0] == 412
+    assert (await patch(TRICKLE, If_Match=etag))[0] == 204
+    for bad in ("", "nonsense", "a=ice-ufrag:newU\r\n", RESTART.replace("newU", "no")):
+        assert (await patch(bad, If_Match="*"))[0] == 400
+    status, answer, renewed = await patch(RESTART, If_Match="*")
+    assert status == 200
+    assert renewed not in (None, etag)
+    for line in ("a=ice-ufrag:", "a=ice-pwd:", "a=end-of-candidates"):
+        assert line in answer
+    candidates = [line for line in listener.answer.splitlines() if line.startswith("a=candidate:")]
+    assert [line for line in answer.splitlines() if line.startswith("a=candidate:")] == candidates
+    assert listener.answer.split("a=ice-ufrag:")[1].split()[0] not in answer
+    # The same credentials again are no restart, the first ETag no longer counts.
+    assert (await patch(RESTART, If_Match="*"))[0] == 204
+    assert (await patch(TRICKLE, If_Match=etag))[0] == 412
+    # Until the new credentials are used the old path goes on.
+    assert (await listener.listen_for(0.5)).size
+    async with meeting.http.patch(url, data="{}", headers=auth) as response:
+        assert response.status == 415
+        assert response.headers["Accept-Patch"] == FRAGMENT["Content-Type"]
+
+
+async def test_options_and_refusals_say_what_can_be_done(meeting: Meeting):
+    async with meeting.http.options(meeting.url("/whip/m/fr")) as response:
+        assert response.status == 204
+        assert response.headers["Accept-Post"] == "application/sdp"
+        assert response.headers["Allow"] == "OPTIONS, POST"
+    async with meeting.http.options(meeting.url("/whep/m/fr/x")) as response:
+        assert response.headers["Accept-Patch"] == FRAGMENT["Content-Type"]
+    for method in ("GET", "PUT", "DELETE"):
+        async with meeting.http.request(method, meeting.url("/whip/m/fr")) as response:
+            assert response.status == 405
+            assert set(response.headers["Allow"].split(",")) == {"OPTIONS", "POST"}
+
+
+async def test_pages_of_named_origins_may_use_whep_and_others_may_not(
+    start_server: Callable[..., ServerProcess], tmp_path: Path
+):
+    settings = tmp_path / "kabina.toml"
+    settings.write_text('allowed_origins = ["https://player.example"]\n')
+    server = start_server("--config", str(settings))
+    server.kabina("meeting", "create", "m", "--floor", "en", "--languages", "fr")
+    token = server.token("m", "attendee")
+    url = f"{server.url}/whep/m/fr"
+    friend, stranger = {"Origin": "https://player.example"}, {"Origin": "https://else.example"}
+    async with aiohttp.ClientSession() as http:
+        asks = {"Access-Control-Request-Method": "POST"}
+        async with http.options(url, headers={**friend, **asks}) as response:
+            assert response.headers["Access-Control-Allow-Origin"] == friend["Origin"]
+            assert "POST" in response.headers["Access-Control-Allow-Methods"]
+            assert "Authorization" in response.headers["Access-Control-Allow-Headers"]
+        async with http.options(url, headers={**stranger, **asks}) as response:
+            assert "Access-Control-Allow-Origin" not in response.headers
+        sent = {**bearer(token), **SDP}
+        async with http.post(url, data=await offer(), headers={**sent, **friend}) as response:
+            assert response.status == 201
+            exposed = response.headers["Access-Control-Expose-Headers"]
+            assert {"Location", "ETag", "Link"} <= set(exposed.split(", "))
+        async with http.post(url, data="nonsense", headers={**sent, **friend}) as response:
+            assert response.status == 400
+            assert response.headers["Access-Control-Allow-Origin"] == friend["Origin"]
+        async with http.post(url, data=await offer(), headers={**sent, **stranger}) as response:
+            assert response.status == 403
+            assert "Access-Control-Allow-Origin" not in response.headers
+
+
+async def test_an_expired_token_ends_its_own_session_and_does_nothing_else(meeting: Meeting):
+    issuer = TokenIssuer.open(meeting.server.data_dir)
+    rights = {"meeting": "m", "role": Role.ATTENDEE}
+    token = issuer.issue(**rights, valid_for=timedelta(hours=1))
+    other = issuer.issue(**rights, valid_for=timedelta(hours=-1))
+    expired = expire(token, meeting.server.data_dir)
+    async with meeting.http.post(
+        meeting.url("/whep/m/fr"), data=await offer(), headers={**bearer(token), **SDP}
+    ) as response:
+        location = meeting.url(response.headers["Location"])
+    async with meeting.http.post(
+        meeting.url("/whep/m/fr"), data=await offer(), headers={**bearer(expired), **SDP}
+    ) as response:
+        assert response.status == 401
+    async with meeting.http.delete(location, headers=bearer(other)) as response:
+        assert response.status == 404
+    async with meeting.http.patch(
+        location, data=TRICKLE, headers={**bearer(expired), **FRAGMENT, "If-Match": "*"}
+    ) as response:
+        assert response.status == 401
+    async with meeting.http.delete(location, headers=bearer(expired)) as response:
+        assert response.status == 200
+
+
+def expire(token: str, data_dir: Path) -> str:
+    """The same token, as it would be if its time were over."""
+    key = load_pem_private_key((data_dir / "signing-key.pem").read_bytes(), password=None)
+    claims = jwt.decode(token, options={"verify_signature": False})
+    headers = jwt.get_unverified_header(token)
+    past = {**claims, "exp": claims["iat"] - 60}
+    return jwt.encode(past, key, algorithm="EdDSA", headers={"kid": headers["kid"]})
+
+
+async def test_a_publisher_that_posts_again_takes_over_from_its_own_silent_session(
+    meeting: Meeting,
+):
+    token = meeting.server.token("m", "interpreter", "fr")
+    first = await meeting.publish("fr", 880.0, token)
+    await asyncio.sleep(0.5)
+    with pytest.raises(RefusedError) as refusal:
+        await meeting.publish("fr", 880.0, token)
+    assert refusal.value.body["code"] == "channel.held"
+    first.vanish()
+    await asyncio.sleep(0.7)  # 300 ms without packets are silence
+    await meeting.publish("fr", 880.0, token)
+    view = await meeting.view()
+    assert [desk["state"] for desk in view["booths"][0]["desks"]] == ["active"]
+    assert meeting.server.metric("kabina_peers") == 1

@@ -70,6 +70,7 @@ class HttpPeer:
         self._headers = {"Authorization": f"Bearer {token}"}
         self.location = ""
         self.answer = ""
+        self.etag = ""
         self.connected = asyncio.Event()
 
         @self.pc.on("connectionstatechange")
@@ -89,6 +90,7 @@ class HttpPeer:
                 await self.pc.close()
                 raise RefusedError(response.status, body)
             self.location = response.headers["Location"]
+            self.etag = response.headers["ETag"]
             self.answer = await response.text()
         if self._relay is not None:
             self.answer = through(self.answer, self._relay.address)
