@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 NATIVE := $(wildcard native/*.pyx native/*.pxd native/c/*.h native/c/*/*.c native/c/*/*.h benchmarks/*.pyx benchmarks/c/*/*)
 PAGES := $(shell find web -path web/node_modules -prune -o -path web/static -prune -o -type f \( -name '*.ts' -o -name '*.html' -o -name '*.css' -o -name '*.ftl' -o -name '*.svg' -o -name '*.json' \) -print)
-PACKAGES := sfu mixer interpretation signaling native
+PACKAGES := sfu mixer interpretation signaling native benchmarks
 DATA_DIR ?= var/kabina
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1

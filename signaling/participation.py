@@ -178,10 +178,8 @@ class Participation:
         for visual, slot in zip(Visual, self._peer.slots_of(Kind.VIDEO), strict=False):
             tile = self._tiles.get(visual)
             if tile is not None:
-                # Unseen, the smallest layer goes on: a slot that was paused does not always come
-                # back with its first key frame (decision 003).
-                layer = sum(tile.height > least for least in LAYER_HEIGHTS) if tile.visible else 0
-                slot.limit(layer=layer)
+                layer = sum(tile.height > least for least in LAYER_HEIGHTS)
+                slot.limit(layer=layer, paused=not tile.visible)
 
     async def leave(self) -> None:
         """Idempotent; frees the peer, the seat and the voice."""
