@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 import aiohttp
 
@@ -37,10 +38,15 @@ async def _row(count: int) -> dict[str, object]:
             await asyncio.sleep(SETTLE_S)
             load.reset()
             cpu, sent = server.cost.cpu_s(), publisher.figures()
+            totals = await _totals(http, server.url)
             await asyncio.sleep(MEASURE_S)
             figures = load.figures()
             cpu = server.cost.cpu_s() - cpu
             after = publisher.figures()
+            went, grouped = (
+                now - then
+                for then, now in zip(totals, await _totals(http, server.url), strict=True)
+            )
             delays = load.delays_us([0.5, 0.99])
     finally:
         load.close()
@@ -55,8 +61,21 @@ async def _row(count: int) -> dict[str, object]:
         "mbit_s": megabits / MEASURE_S,
         "cpu_percent": cpu / MEASURE_S * 100,
         "cpu_percent_without_viewers": alone * 100,
+        "grouped_share": grouped / max(went, 1),
         "us_per_packet": cpu * 1e6 / max(figures["received"], 1),
         "us_per_mbit": cpu * 1e6 / max(megabits, 1e-9),
         "delay_p50_us": delays[0],
         "delay_p99_us": delays[1],
     }
+
+
+async def _totals(http: aiohttp.ClientSession, url: str) -> tuple[float, float]:
+    """Datagrams the server sent, and those of them that went in groups (UDP GSO)."""
+    async with http.get(f"{url}/metrics") as response:
+        text = await response.text()
+    names = ("datagrams_sent", "datagrams_grouped")
+    sent, grouped = (
+        float(re.search(rf"^kabina_plane_{name}_total (\S+)$", text, re.MULTILINE)[1])  # type: ignore[index]
+        for name in names
+    )
+    return sent, grouped

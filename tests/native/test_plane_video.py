@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import struct
+import sys
 
 import pytest
 
@@ -362,3 +363,21 @@ def test_padding_takes_no_number_from_the_listener(plane, clock, connect):
 )  # fmt: skip
 def test_key_frames_and_counters_are_read_from_the_payload(codec, payload, expected):
     assert _plane.read_frame(codec, payload) == expected
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="UDP_SEGMENT is Linux's")
+def test_the_packets_of_a_picture_go_to_each_of_many_viewers_in_one_message(plane, clock, connect):
+    """Sixty viewers get each packet in turn: almost a batch apart."""
+    publisher = connect("publisher")
+    track = publisher.add_video_track()
+    viewers = [connect(f"viewer-{i}") for i in range(60)]
+    for viewer in viewers:
+        plane.set_slot_source(viewer.add_video_slot(), track)
+    clock.turn()
+    camera = Camera(publisher, 1)
+    camera.frame(key=True, packets=4, size=1000)
+    clock.turn()
+    assert plane.counters()["datagrams_grouped"] == 240
+    for viewer in viewers:
+        sequences = [packet.sequence for packet in viewer.read().rtp]
+        assert [number - sequences[0] for number in sequences] == [0, 1, 2, 3]

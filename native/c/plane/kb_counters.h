@@ -11,6 +11,7 @@
     X(datagrams_unknown)                                                                                           \
     X(datagrams_foreign) /* DTLS, SRTP, SRTCP from an address no authenticated check validated */                  \
     X(datagrams_sent)                                                                                              \
+    X(datagrams_grouped) /* of those, sent as segments of one message (UDP GSO) */                                \
     X(bytes_sent)                                                                                                  \
     X(sends_refused) /* the socket buffer was full */                                                              \
     X(sends_failed)                                                                                                \

@@ -20,10 +20,10 @@
 
 #define SEGMENTS_MOST 64     /* UDP_MAX_SEGMENTS of kernels before 6.9 */
 #define GROUP_BYTES_MOST 65000 /* 65535 less the headers, with room */
-#define BUCKETS 128          /* twice the batch */
-#define NONE 0xff            /* no datagram: a batch has fewer */
+#define BUCKETS 1024         /* twice what is held */
+#define NONE 0xffff          /* no datagram: there are fewer */
 
-_Static_assert(KB_EGRESS_BATCH < NONE, "datagrams are numbered by octets");
+_Static_assert(KB_EGRESS_HELD < NONE, "datagrams are numbered by 16 bits");
 
 /* What carries a datagram. */
 enum { OVER_V4, OVER_V6, OVER_STREAM };
@@ -33,27 +33,28 @@ struct kb_egress {
     kb_egress_stream *stream;
     void *stream_owner;
     unsigned int count;
+    unsigned int room; /* how many go together at most */
     unsigned int carriers; /* 1 << OVER_…, of those in the batch */
     kb_egress_path path;
     kb_egress_totals totals;
-    size_t bytes[KB_EGRESS_BATCH];
-    kb_address to[KB_EGRESS_BATCH];
-    uint8_t over[KB_EGRESS_BATCH];
-    socklen_t address_bytes[KB_EGRESS_BATCH];
-    kb_socket_address addresses[KB_EGRESS_BATCH];
+    size_t bytes[KB_EGRESS_HELD];
+    kb_address to[KB_EGRESS_HELD];
+    uint8_t over[KB_EGRESS_HELD];
+    socklen_t address_bytes[KB_EGRESS_HELD];
+    kb_socket_address addresses[KB_EGRESS_HELD];
     /* Chains: each datagram's next to the same address, and the heads in order of first appearance. */
-    uint8_t next[KB_EGRESS_BATCH], heads[KB_EGRESS_BATCH], tails[KB_EGRESS_BATCH];
+    uint16_t next[KB_EGRESS_HELD], heads[KB_EGRESS_HELD], tails[KB_EGRESS_HELD];
     unsigned int head_count;
-    uint8_t buckets[BUCKETS]; /* number in `heads`, by hash of the address */
+    uint16_t buckets[BUCKETS]; /* number in `heads`, by hash of the address */
 #if HAVE_SENDMMSG
-    struct mmsghdr messages[KB_EGRESS_BATCH];
-    struct iovec vectors[KB_EGRESS_BATCH]; /* in order of sending */
+    struct mmsghdr messages[KB_EGRESS_HELD];
+    struct iovec vectors[KB_EGRESS_HELD]; /* in order of sending */
     union {
         struct cmsghdr align;
         uint8_t bytes[CMSG_SPACE(sizeof(uint16_t))];
-    } controls[KB_EGRESS_BATCH];
+    } controls[KB_EGRESS_HELD];
 #endif
-    alignas(64) uint8_t buffers[KB_EGRESS_BATCH][KB_EGRESS_BUFFER_BYTES];
+    alignas(64) uint8_t buffers[KB_EGRESS_HELD][KB_EGRESS_BUFFER_BYTES];
 };
 
 static kb_egress_path best_path(const kb_egress *egress)
@@ -75,7 +76,8 @@ kb_egress *kb_egress_new(int v4, int v6)
     if (!egress)
         return NULL;
     memset(egress, 0, sizeof *egress);
-    memset(egress->buckets, NONE, sizeof egress->buckets);
+    memset(egress->buckets, 0xff, sizeof egress->buckets);
+    egress->room = KB_EGRESS_BATCH;
     egress->fds[OVER_V4] = v4;
     egress->fds[OVER_V6] = v6;
     egress->path = best_path(egress);
@@ -114,7 +116,7 @@ kb_egress_path kb_egress_in_use(const kb_egress *egress)
 
 uint8_t *kb_egress_claim(kb_egress *egress)
 {
-    if (egress->count == KB_EGRESS_BATCH)
+    if (egress->count >= egress->room)
         kb_egress_flush(egress);
     return egress->buffers[egress->count];
 }
@@ -125,19 +127,19 @@ static void chain(kb_egress *egress, unsigned int at)
     const kb_address *to = &egress->to[at];
     uint32_t word;
     memcpy(&word, to->ip + 12, sizeof word);
-    uint32_t bucket = ((word ^ ((uint32_t)to->stream << 16 | to->port) * 0x9e3779b1u) * 0x85ebca6bu) >> 25;
+    uint32_t bucket = ((word ^ ((uint32_t)to->stream << 16 | to->port) * 0x9e3779b1u) * 0x85ebca6bu) >> 22;
     egress->next[at] = NONE;
     for (;; bucket = (bucket + 1) % BUCKETS) {
-        uint8_t number = egress->buckets[bucket];
+        uint16_t number = egress->buckets[bucket];
         if (number == NONE) {
-            egress->buckets[bucket] = (uint8_t)egress->head_count;
-            egress->heads[egress->head_count] = egress->tails[egress->head_count] = (uint8_t)at;
+            egress->buckets[bucket] = (uint16_t)egress->head_count;
+            egress->heads[egress->head_count] = egress->tails[egress->head_count] = (uint16_t)at;
             egress->head_count++;
             return;
         }
         if (kb_address_same(to, &egress->to[egress->heads[number]])) {
-            egress->next[egress->tails[number]] = (uint8_t)at;
-            egress->tails[number] = (uint8_t)at;
+            egress->next[egress->tails[number]] = (uint16_t)at;
+            egress->tails[number] = (uint16_t)at;
             return;
         }
     }
@@ -203,7 +205,7 @@ static void flush_each(kb_egress *egress)
 static void flush_streams(kb_egress *egress)
 {
     for (unsigned int head = 0; head < egress->head_count; head++) {
-        uint8_t at = egress->heads[head];
+        uint16_t at = egress->heads[head];
         if (egress->over[at] != OVER_STREAM)
             continue;
         for (; at != NONE; at = egress->next[at]) {
@@ -218,7 +220,7 @@ static void flush_streams(kb_egress *egress)
 
 #if HAVE_SENDMMSG
 /* One message of the datagram and, with segments, those after it in its chain that fit. Returns what comes next. */
-static uint8_t gather(kb_egress *egress, struct mmsghdr *message, unsigned int vector, uint8_t at, bool segments)
+static uint16_t gather(kb_egress *egress, struct mmsghdr *message, unsigned int vector, uint16_t at, bool segments)
 {
     size_t size = egress->bytes[at], total = 0;
     unsigned int count = 0;
@@ -258,7 +260,7 @@ static unsigned int split(kb_egress *egress, unsigned int from, unsigned int cou
     struct {
         void *name;
         socklen_t bytes;
-    } names[KB_EGRESS_BATCH];
+    } names[KB_EGRESS_HELD];
     unsigned int wanted = 0;
     for (unsigned int i = from; i < count; i++) {
         const struct msghdr *header = &egress->messages[i].msg_hdr;
@@ -290,7 +292,7 @@ static void flush_batch(kb_egress *egress, unsigned int over)
     unsigned int count = 0, vector = 0;
     bool segments = egress->path == KB_EGRESS_SEGMENTS;
     for (unsigned int head = 0; head < egress->head_count; head++) {
-        uint8_t at = egress->heads[head];
+        uint16_t at = egress->heads[head];
         if (egress->over[at] != over)
             continue;
         for (; at != NONE; count++) {
@@ -326,8 +328,14 @@ static void flush_batch(kb_egress *egress, unsigned int over)
 }
 #endif
 
+void kb_egress_hold(kb_egress *egress, bool more)
+{
+    egress->room = more ? KB_EGRESS_HELD : KB_EGRESS_BATCH;
+}
+
 void kb_egress_flush(kb_egress *egress)
 {
+    egress->room = KB_EGRESS_BATCH;
     if (egress->count == 0)
         return;
     if (egress->path == KB_EGRESS_SENDTO)
@@ -341,7 +349,7 @@ void kb_egress_flush(kb_egress *egress)
         flush_streams(egress);
     egress->carriers = 0;
     egress->count = egress->head_count = 0;
-    memset(egress->buckets, NONE, sizeof egress->buckets);
+    memset(egress->buckets, 0xff, sizeof egress->buckets);
 }
 
 const kb_egress_totals *kb_egress_read(const kb_egress *egress)

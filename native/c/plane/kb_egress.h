@@ -18,6 +18,8 @@
 
 /* Measured: 8 … 512 per call makes no difference; 64 buffers stay in the second-level cache. */
 #define KB_EGRESS_BATCH 64
+/* While the rest of a picture is on its way: its packets to one viewer lie as far apart as there are viewers. */
+#define KB_EGRESS_HELD 512
 /* A received datagram (≤ 1500) with our header (≤ 36) and tag (≤ 20) in place of its own. */
 #define KB_EGRESS_BUFFER_BYTES 1600
 
@@ -54,6 +56,8 @@ kb_egress_path kb_egress_in_use(const kb_egress *egress);
 /* KB_EGRESS_BUFFER_BYTES to write to, 8-byte aligned; the same buffer again until it is committed. */
 uint8_t *kb_egress_claim(kb_egress *egress);
 void kb_egress_commit(kb_egress *egress, size_t bytes, const kb_address *to);
+/* More for the same destinations follows in this turn: up to KB_EGRESS_HELD datagrams wait for it. A flush ends it. */
+void kb_egress_hold(kb_egress *egress, bool more);
 void kb_egress_flush(kb_egress *egress);
 const kb_egress_totals *kb_egress_read(const kb_egress *egress);
 

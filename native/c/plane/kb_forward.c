@@ -237,7 +237,9 @@ static void forward_video(kb_plane *plane, kb_track *track, const kb_media *medi
 void kb_forward(kb_plane *plane, kb_track *track, const kb_media *media, int64_t now_ns)
 {
     if (track->video) {
+        kb_egress_hold(plane->egress, true); /* the packets of a picture come together */
         forward_video(plane, track, media, now_ns);
+        kb_egress_hold(plane->egress, !media->marker);
         return;
     }
     while (track->waiting) {

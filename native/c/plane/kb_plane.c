@@ -153,6 +153,7 @@ static void copy_totals(kb_plane *plane)
 {
     const kb_egress_totals *totals = kb_egress_read(plane->egress);
     kb_reading_set(&plane->counters[KB_COUNT_datagrams_sent], totals->packets);
+    kb_reading_set(&plane->counters[KB_COUNT_datagrams_grouped], totals->grouped);
     kb_reading_set(&plane->counters[KB_COUNT_bytes_sent], totals->bytes);
     kb_reading_set(&plane->counters[KB_COUNT_sends_refused], totals->refused);
     kb_reading_set(&plane->counters[KB_COUNT_sends_failed], totals->failed);
