@@ -63,7 +63,22 @@ cdef extern from "kb_bus.h" nogil:
     kb_bus *kb_bus_new()
     void kb_bus_free(kb_bus *bus)
 
+cdef extern from "kb_gcm.h" nogil:
+    ctypedef struct kb_gcm_table:
+        pass
+    ctypedef struct kb_gcm:
+        pass
+    ctypedef struct kb_gcm_index:
+        pass
+    int kb_gcm_resolve(kb_gcm_table *table, void *handle, const char **missing)
+    kb_gcm *kb_gcm_new(const kb_gcm_table *table, const uint8_t *master)
+    void kb_gcm_free(kb_gcm *gcm)
+    int64_t kb_gcm_take(kb_gcm_index *index, uint16_t sequence)
+    bint kb_gcm_protect(kb_gcm *gcm, kb_gcm_index *index, uint8_t *packet, size_t header_bytes, int *bytes)
+
 cdef extern from "kb_srtp_table.h" nogil:
+    enum:
+        KB_SRTP_AEAD_AES_128_GCM
     ctypedef struct kb_crypto:
         pass
     ctypedef struct kb_srtp_crypto_policy:
@@ -128,6 +143,7 @@ cdef extern from "kb_plane.h" nogil:
         bint portable
         kb_crypto crypto
         kb_srtp_table srtp
+        kb_gcm_table gcm
     enum:
         KB_ADD_PEER
         KB_SET_KEYS
@@ -150,6 +166,7 @@ cdef extern from "kb_plane.h" nogil:
     ctypedef struct kb_set_keys:
         void *receive
         void *transmit
+        kb_gcm *gcm
         uint8_t tag_bytes
     ctypedef struct kb_payload_type:
         uint8_t number

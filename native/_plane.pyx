@@ -34,8 +34,9 @@ cdef class PlaneCore:
     cdef kb_plane *_plane
     cdef kb_plane_config _config
     cdef object _bus
-    cdef object _contexts   # peer handle -> (receive, transmit), addresses as integers
-    cdef object _retired    # [(command number, receive, transmit)], in order
+    cdef object _contexts   # peer handle -> (receive, transmit, gcm), addresses as integers
+    cdef object _retired    # [(command number, receive, transmit, gcm)], in order
+    cdef bint _has_gcm
     cdef object _memory     # (kind, handle) -> what the plane uses for its video, an address
     cdef object _unused     # [(command number, memory)], in order
 
@@ -54,6 +55,8 @@ cdef class PlaneCore:
         if kb_crypto_resolve(&self._config.crypto, <void *>crypto, &missing) or \
                 kb_srtp_resolve(&self._config.srtp, <void *>srtp, &missing):
             raise LookupError(missing.decode("ascii"))
+        # An OpenSSL without EVP's ciphers leaves all of SRTP to libsrtp.
+        self._has_gcm = kb_gcm_resolve(&self._config.gcm, <void *>crypto, &missing) == 0
         self._config.max_peers = max_peers
         self._config.max_tracks = max_tracks
         self._config.max_slots = max_slots
@@ -75,21 +78,22 @@ cdef class PlaneCore:
             with nogil:
                 kb_plane_stop(self._plane)
             kb_plane_free(self._plane)
-        for receive, transmit in self._contexts.values():
-            self._destroy(receive, transmit)
-        for _, receive, transmit in self._retired:
-            self._destroy(receive, transmit)
+        for contexts in self._contexts.values():
+            self._destroy(*contexts)
+        for _, *contexts in self._retired:
+            self._destroy(*contexts)
         for memory in self._memory.values():
             free(<void *><uintptr_t>memory)
         for _, memory in self._unused:
             free(<void *><uintptr_t>memory)
 
-    cdef void _destroy(self, uintptr_t receive, uintptr_t transmit) noexcept:
+    def _destroy(self, uintptr_t receive, uintptr_t transmit, uintptr_t gcm):
         # libsrtp wipes the keys before it frees them.
         if receive:
             self._config.srtp.dealloc(<void *>receive)
         if transmit:
             self._config.srtp.dealloc(<void *>transmit)
+        kb_gcm_free(<kb_gcm *>gcm)
 
     cdef uint64_t _submit(self, const kb_command *command, int tries) noexcept nogil:
         # Full only while the plane is 1024 commands behind, which takes it about a millisecond.
@@ -141,16 +145,20 @@ cdef class PlaneCore:
         cdef kb_command command
         cdef void *transmits = kb_srtp_context(&self._config.srtp, profile, transmit, True)
         cdef void *receives = kb_srtp_context(&self._config.srtp, profile, receive, False)
+        cdef kb_gcm *gcm = NULL
+        if self._has_gcm and profile == KB_SRTP_AEAD_AES_128_GCM:
+            gcm = kb_gcm_new(&self._config.gcm, transmit)
         if transmits == NULL or receives == NULL:
-            self._destroy(<uintptr_t>receives, <uintptr_t>transmits)
+            self._destroy(<uintptr_t>receives, <uintptr_t>transmits, <uintptr_t>gcm)
             return False
         memset(&command, 0, sizeof(command))
         command.kind = KB_SET_KEYS
         command.handle = handle
         command.set_keys.receive = receives
         command.set_keys.transmit = transmits
+        command.set_keys.gcm = gcm
         command.set_keys.tag_bytes = <uint8_t>kb_srtp_tag_bytes(profile)
-        self._contexts[handle] = (<uintptr_t>receives, <uintptr_t>transmits)
+        self._contexts[handle] = (<uintptr_t>receives, <uintptr_t>transmits, <uintptr_t>gcm)
         self._order(&command)
         return True
 
@@ -180,8 +188,8 @@ cdef class PlaneCore:
         """Frees the contexts of peers whose removal is applied."""
         cdef uint64_t applied = kb_plane_applied(self._plane)
         while self._retired and self._retired[0][0] <= applied:
-            _, receive, transmit = self._retired.pop(0)
-            self._destroy(receive, transmit)
+            _, *contexts = self._retired.pop(0)
+            self._destroy(*contexts)
         while self._unused and self._unused[0][0] <= applied:
             free(<void *><uintptr_t>self._unused.pop(0)[1])
 
@@ -432,6 +440,43 @@ cdef class BusProbe:
                 (<char *>packet.payload)[:packet.payload_bytes],
             ))
             kb_ring_release(&self._bus.to_mix)
+
+
+cdef class Gcm:
+    """kb_gcm with the index of one SSRC, for tests."""
+
+    cdef kb_gcm_table _table
+    cdef kb_gcm *_gcm
+    cdef kb_gcm_index _index
+
+    def __cinit__(self, uintptr_t crypto, bytes master):
+        cdef const char *missing = NULL
+        if len(master) != 28:
+            raise ValueError("16 bytes of key and 12 of salt")
+        if kb_gcm_resolve(&self._table, <void *>crypto, &missing):
+            raise LookupError(missing.decode("ascii"))
+        self._gcm = kb_gcm_new(&self._table, master)
+        if self._gcm == NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        kb_gcm_free(self._gcm)
+
+    def protect(self, bytes packet, size_t header_bytes):
+        """The packet as it goes out; None when its index must not be used."""
+        cdef int size = <int>len(packet)
+        if header_bytes < 12 or header_bytes > <size_t>len(packet):
+            raise ValueError("a header has 12 bytes or more and lies in the packet")
+        out = bytearray(packet) + bytes(16)
+        cdef uint8_t[::1] view = out
+        if not kb_gcm_protect(self._gcm, &self._index, &view[0], header_bytes, &size):
+            return None
+        return bytes(out[:size])
+
+    def take(self, uint16_t sequence):
+        """The 48-bit index, None when it is used up."""
+        cdef int64_t index = kb_gcm_take(&self._index, sequence)
+        return None if index < 0 else index
 
 
 cdef class Remap:

@@ -151,6 +151,7 @@ static void set_keys(kb_peer *peer, const kb_set_keys *with)
 {
     peer->receive = with->receive;
     peer->transmit = with->transmit;
+    peer->gcm = with->gcm;
     peer->tag_bytes = with->tag_bytes;
 }
 

@@ -10,6 +10,7 @@
 #include "kb_bus.h"
 #include "kb_counters.h"
 #include "kb_downlink.h"
+#include "kb_gcm.h"
 #include "kb_rtcp.h"
 #include "kb_rtp.h"
 #include "kb_srtp_table.h"
@@ -45,6 +46,7 @@ typedef struct kb_plane_config {
     uint64_t seed; /* random: hash seed and NTP-independent ids */
     kb_crypto crypto;
     kb_srtp_table srtp;
+    kb_gcm_table gcm; /* control side's, and what its contexts point to; all zero = not there */
 } kb_plane_config;
 
 typedef enum kb_command_kind {
@@ -73,6 +75,7 @@ typedef struct kb_add_peer {
 typedef struct kb_set_keys {
     void *receive; /* libsrtp contexts; the control side destroys them after the peer's removal is applied */
     void *transmit;
+    kb_gcm *gcm; /* for RTP out, instead of `transmit`; NULL = by libsrtp */
     uint8_t tag_bytes;
 } kb_set_keys;
 

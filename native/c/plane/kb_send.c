@@ -155,7 +155,9 @@ size_t kb_slot_send(kb_plane *plane, kb_slot *slot, const kb_media *media, const
     if (slot->video)
         rewrite_payload(packet + at + original, media, numbers);
     int bytes = (int)(at + original + media->bytes);
-    if (plane->config.srtp.protect(peer->transmit, packet, &bytes) != KB_SRTP_OK) {
+    bool sealed = peer->gcm && !again ? kb_gcm_protect(peer->gcm, &slot->index, packet, at, &bytes)
+                                      : plane->config.srtp.protect(peer->transmit, packet, &bytes) == KB_SRTP_OK;
+    if (!sealed) {
         KB_COUNT(plane, protect_failed);
         return 0;
     }

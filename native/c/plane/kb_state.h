@@ -70,6 +70,7 @@ typedef struct kb_peer {
     uint8_t last_stream;
     void *receive;
     void *transmit;
+    kb_gcm *gcm; /* RTP out, retransmissions apart; NULL = `transmit` does it */
     kb_bucket dtls;
     kb_bucket srtp;
     kb_bucket checks[2]; /* from strange addresses, from validated ones */
@@ -153,6 +154,7 @@ struct kb_slot {
     uint16_t mask;     /* extensions that have an id here */
     uint16_t rtx_sequence;
     kb_remap remap;
+    kb_gcm_index index;
     kb_counter_map picture, tl0, frame_number;
     kb_track *source;  /* heard now */
     kb_track *pending; /* wanted next */
