@@ -21,18 +21,19 @@ BENCHMARKS: Final = {
     "joins": "kabina.benchmarks.joins",
     "idle": "kabina.benchmarks.idle",
     "video": "kabina.benchmarks.video",
+    "narrow": "kabina.benchmarks.narrow_path",
     "peers": "kabina.benchmarks.peers",
     "limit": "kabina.benchmarks.limit",
 }
 # Minutes each: by name only.
-LONG: Final = frozenset({"peers", "limit"})
+LONG: Final = frozenset({"peers", "limit", "narrow"})
 
 
 def run(name: str | None, json_file: Path | None) -> int:
     """The exit code. Without a name: lists the benchmarks. `all` runs each but the long ones."""
     if name is None or (name != "all" and name not in BENCHMARKS):
         print(f"kabina bench: there are {', '.join(BENCHMARKS)}, and all")
-        print(f"{' and '.join(sorted(LONG))} take minutes and are not among all")
+        print(f"{', '.join(sorted(LONG))} take minutes and are not among all")
         return 0 if name is None else 2
     results: list[Row] = []
     short = [each for each in BENCHMARKS if each not in LONG]

@@ -33,10 +33,11 @@ class Server:
     token: str  # an attendee's
     cost: ProcessCost
     speaker_token: str = ""
+    media_port: int = 0  # where somebody stands between: `log_level="info"`
 
 
 @asynccontextmanager
-async def demo_server(*, silent: bool = False) -> AsyncIterator[Server]:
+async def demo_server(*, silent: bool = False, log_level: str = "warning") -> AsyncIterator[Server]:
     """`kabina serve --demo` on free loopback ports, ended by its pid.
 
     With `silent` the meeting is an empty one instead: nobody speaks, nothing is mixed.
@@ -52,7 +53,7 @@ async def demo_server(*, silent: bool = False) -> AsyncIterator[Server]:
         with log.open("wb") as errors:
             process = await asyncio.create_subprocess_exec(
                 *_COMMAND, "serve", *(() if silent else ("--demo",)), "--port", "0",
-                "--media-port", "0", "--log-level", "warning", *own,
+                "--media-port", "0", "--log-level", log_level, *own,
                 stdout=asyncio.subprocess.PIPE, stderr=errors,
             )  # fmt: skip
         assert process.stdout is not None
@@ -68,11 +69,27 @@ async def demo_server(*, silent: bool = False) -> AsyncIterator[Server]:
                     link = re.search(r"/attend/demo#(\S+)", line)
                     token = link.group(1) if link else token
             meeting = "quiet" if silent else "demo"
-            yield Server(url.rstrip("/"), meeting, token, ProcessCost(process.pid), speaker)
+            media_port = await _media_port(log) if log_level == "info" else 0
+            yield Server(
+                url=url.rstrip("/"),
+                meeting=meeting,
+                token=token,
+                cost=ProcessCost(process.pid),
+                speaker_token=speaker,
+                media_port=media_port,
+            )
         finally:
             if process.returncode is None:
                 process.terminate()
             await process.wait()
+
+
+async def _media_port(log: Path) -> int:
+    """The log has a thread of its own: its line may come after "ready"."""
+    async with asyncio.timeout(10):
+        while not (found := re.search(r"media_port\D+(\d+)", log.read_text())):
+            await asyncio.sleep(0.01)
+    return int(found.group(1))
 
 
 async def _kabina(*arguments: str) -> str:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import pytest
 
-from kabina_sim.browser import AUTOMATIC, CHROMIUM, Stage
+from kabina.benchmarks.browser import AUTOMATIC, CHROMIUM, missing
+from kabina_sim.browser import Stage
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 async def launch() -> AsyncIterator[Callable[..., Any]]:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium here: apt-get install chromium")
+    if reason := missing():
+        pytest.skip(reason)
     from playwright.async_api import async_playwright
 
     async with async_playwright() as playwright:

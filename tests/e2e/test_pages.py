@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kabina_sim.browser import COMMON, Stage
+from kabina.benchmarks.browser import COMMON
+from kabina_sim.browser import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -131,3 +131,36 @@ def test_a_path_is_probed_with_packets_that_were_sent_already(plane, clock, conn
     assert counters["rtcp_malformed"] == 0
     assert counters["probes_sent"] > 5
     assert plane.slot_readings(slot).layer == 2
+
+
+def test_a_layer_whose_encoder_leaves_out_pictures_is_waited_for(plane, clock, connect):
+    publisher, listener = connect("publisher"), connect("listener")
+    cameras = [Camera(publisher, 0x10 + i, rid=rid.encode()) for i, rid in enumerate(RIDS)]
+    slot = listener.add_video_slot()
+    plane.set_slot_source(slot, publisher.add_video_track(rids=RIDS))
+
+    def film(seconds: float, *running: int) -> list[int]:
+        """Source layers that were asked for; each sends a key frame when it is."""
+        asked = []
+        waiting = {0, 1, 2}
+        for step in range(int(seconds * 30)):
+            for layer in running:
+                cameras[layer].frame(key=layer in waiting, packets=(1, 2, 5)[layer], size=1000)
+            waiting.clear()
+            clock.turn(after_ms=33)
+            plis = [ssrc - 0x10 for ssrc in read_feedback(publisher.read().rtcp).plis]
+            waiting.update(plis)
+            asked += plis
+            if step % 15 == 0:
+                listener.send_rtcp(remb(400_000, 0x71DE0))
+            listener.read()
+        return asked
+
+    film(4, 0, 1, 2)
+    assert plane.slot_readings(slot).layer == 0
+    assert film(1.5, 1, 2) == []
+    assert plane.slot_readings(slot).layer == 0
+    film(1, 0, 1, 2)
+    assert plane.slot_readings(slot).layer == 0
+    film(6, 1, 2)  # dropped for good: the next one is nearly carried
+    assert plane.slot_readings(slot).layer == 1

@@ -64,7 +64,7 @@ static void fill(const kb_slot *slot, kb_allocation_slot *out)
         .target = -1,
     };
     for (int layer = 0; track && layer < track->setup.layers; layer++) {
-        if (!kb_layer_alive(track, layer))
+        if (!kb_layer_exists(track, layer))
             continue;
         uint64_t bps = track->layers[layer].steady_bps;
         out->layer_bps[layer] = bps ? (uint32_t)bps : guessed_bps[layer];

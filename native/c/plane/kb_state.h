@@ -400,8 +400,8 @@ void kb_uplink_received(kb_peer *peer, uint16_t sequence, int64_t now_ns);
 void kb_uplinks_run(kb_plane *plane, int64_t now_ns);
 
 /* kb_video.c */
-/* Whether the layer is being sent: it is not half a second behind the others. */
-bool kb_layer_alive(const kb_track *track, int layer);
+/* Whether the publisher sends the layer: it is not seconds behind the others. */
+bool kb_layer_exists(const kb_track *track, int layer);
 /* What the path carries: a layer, −1 = nothing. A higher one goes on until the key frame of this one, or, `at_once`, not. */
 void kb_slot_allocate(kb_plane *plane, kb_slot *slot, int target, bool at_once, int64_t now_ns);
 /* The highest layer the slot may have of this track now, −1 = none. */

@@ -8,8 +8,12 @@
 #define ASK_TWICE_NS 1000000000
 /* Nobody needs the key frame that did not come in this time: the source is gone, or cannot make one. */
 #define ASK_FOR_NS 10000000000
-/* A layer this far behind the others has stopped (the publisher dropped it). */
-#define LAYER_STALLED_NS 500000000
+/* A layer this far behind the others stands still: who has it gets the next lower one that runs. */
+#define LAYER_STANDS_NS 500000000
+/* And this far: the publisher dropped it. Until then it counts: an encoder that keeps to its rate leaves out pictures
+ * after a large key frame (Chromium's lowest layer, 150 kb/s: 0.8 to 1.0 s), and who is to have that layer must not be
+ * given a higher one meanwhile. */
+#define LAYER_GONE_NS 3000000000
 #define RATE_NS 500000000
 /* A quarter of each new half second: 2 s of a layer's swinging bitrate are what its allocation goes by. */
 #define STEADY_SHARE 4
@@ -25,10 +29,15 @@ static kb_reading *layer_reading(kb_track *track, int layer, enum kb_layer_readi
     return &track->readings[KB_TRACK_LAYERS + layer * KB_LAYER_READINGS + (int)reading];
 }
 
-bool kb_layer_alive(const kb_track *track, int layer)
+static bool heard_within(const kb_track *track, int layer, int64_t ns)
 {
     const kb_layer *at = &track->layers[layer];
-    return at->has_ssrc && track->last_ns - at->last_ns < LAYER_STALLED_NS;
+    return at->has_ssrc && track->last_ns - at->last_ns < ns;
+}
+
+bool kb_layer_exists(const kb_track *track, int layer)
+{
+    return heard_within(track, layer, LAYER_GONE_NS);
 }
 
 int kb_slot_target(const kb_slot *slot, const kb_track *track)
@@ -36,15 +45,18 @@ int kb_slot_target(const kb_slot *slot, const kb_track *track)
     if (slot->paused || slot->starved)
         return -1;
     int most = slot->limit < slot->allocated ? slot->limit : slot->allocated;
-    int above = -1;
+    int waits = -1;
     for (int layer = track->setup.layers - 1; layer >= 0; layer--) {
-        if (!kb_layer_alive(track, layer))
+        if (layer > most || !kb_layer_exists(track, layer))
             continue;
-        if (layer <= most)
+        if (heard_within(track, layer, LAYER_STANDS_NS))
             return layer;
-        above = layer; /* better more than wanted than nothing */
+        waits = waits < 0 ? layer : waits;
     }
-    return above;
+    for (int above = most + 1; waits < 0 && above < track->setup.layers; above++)
+        if (kb_layer_exists(track, above))
+            return above; /* better more than wanted than nothing */
+    return waits;
 }
 
 static bool may_ask(const kb_track *track, int layer, int64_t now_ns)

@@ -1,12 +1,11 @@
-"""Chromium and the pages in it: flags, links, a microphone that hears a tone."""
+"""A server, Chromium, and the pages in it."""
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kabina.benchmarks.browser import equip
 from kabina_sim.stock_clients import Publisher, ToneTrack
 
 if TYPE_CHECKING:
@@ -15,31 +14,6 @@ if TYPE_CHECKING:
 
     from kabina.benchmarks.relay import Relay
     from kabina_sim.server_process import ServerProcess
-
-CHROMIUM = (
-    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-)
-TOOLS_JS = (Path(__file__).parent / "page_tools.js").read_text()
-
-# Loopback candidates are for tests; the sandbox needs a user namespace that root in a container
-# lacks; the rest keeps Chromium from calling home.
-COMMON = [
-    "--no-sandbox",
-    "--disable-dev-shm-usage",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-AUTOMATIC = [
-    *COMMON,
-    "--allow-loopback-in-peer-connection",
-    "--autoplay-policy=no-user-gesture-required",
-    "--use-fake-ui-for-media-stream",
-    "--use-fake-device-for-media-stream",
-]
 
 
 @dataclass
@@ -82,13 +56,6 @@ class Stage:
         new = await self.browser.new_context(**options)
         page = await new.new_page()
         page.on("pageerror", lambda error: self.errors.append(f"{page.url.split('#')[0]}: {error}"))
-        await page.add_init_script(TOOLS_JS)
-        if script:
-            await page.add_init_script(script)
-        if tone_hz is not None:
-            await page.add_init_script(f"window.kabinaTest.microphoneHears({tone_hz});")
-        if relay is not None:
-            host, port = relay.address
-            await page.add_init_script(f"window.kabinaTest.goThrough({host!r}, {port});")
+        await equip(page, tone_hz=tone_hz, relay=relay, script=script)
         await page.goto(url)
         return page
