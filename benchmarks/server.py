@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
+import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,7 +70,7 @@ async def demo_server(*, silent: bool = False, log_level: str = "warning") -> As
                     link = re.search(r"/attend/demo#(\S+)", line)
                     token = link.group(1) if link else token
             meeting = "quiet" if silent else "demo"
-            media_port = await _media_port(log) if log_level == "info" else 0
+            media_port = await asyncio.to_thread(_media_port, log) if log_level == "info" else 0
             yield Server(
                 url=url.rstrip("/"),
                 meeting=meeting,
@@ -84,12 +85,13 @@ async def demo_server(*, silent: bool = False, log_level: str = "warning") -> As
             await process.wait()
 
 
-async def _media_port(log: Path) -> int:
+def _media_port(log: Path) -> int:
     """The log has a thread of its own: its line may come after "ready"."""
-    async with asyncio.timeout(10):
-        while not (found := re.search(r"media_port\D+(\d+)", log.read_text())):
-            await asyncio.sleep(0.01)
-    return int(found.group(1))
+    for _ in range(1000):
+        if found := re.search(r"media_port\D+(\d+)", log.read_text()):
+            return int(found.group(1))
+        time.sleep(0.01)
+    raise RuntimeError("the server did not say its media port")
 
 
 async def _kabina(*arguments: str) -> str:
