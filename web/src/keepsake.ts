@@ -24,8 +24,8 @@ export function takeKeepsake(): Keepsake | null {
   }
 }
 
-export function leaveKeepsake(instance: string, kept: Kept): void {
-  const keepsake: Keepsake = { instance, link: location.href, at_ms: Date.now(), kept };
+export function leaveKeepsake(instance: string, link: string, kept: Kept): void {
+  const keepsake: Keepsake = { instance, link, at_ms: Date.now(), kept };
   try {
     sessionStorage.setItem(KEY, JSON.stringify(keepsake));
   } catch {

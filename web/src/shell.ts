@@ -8,11 +8,12 @@ import { LOCALES, type Locale, preferredLocale, t, useLocale } from './i18n.ts';
 import { Media, type Sends } from './rtc/media.ts';
 import { Player } from './rtc/player.ts';
 import { watchTiles } from './rtc/tiles.ts';
+import { isFinal } from './state/ending.ts';
 import type { Kept } from './state/kept.ts';
 import type { Session, SessionEffect, SessionEvent } from './state/session.ts';
 import { meetingOfPath, readLink } from './state/token.ts';
 import type { Page } from './views/page.ts';
-import { type ClientMessage, decodeMeeting, type Levels, type Meeting } from './wire.ts';
+import { type ClientMessage, decodeMeeting, decodeRefusal, type Levels, type Meeting } from './wire.ts';
 import { Socket } from './ws/socket.ts';
 import type { Wait } from './ws/backoff.ts';
 
@@ -80,6 +81,8 @@ export class Shell<S, E extends { type: string }, F extends { do: string }> {
   #silent_ticks = 0;
   #state: S;
   #meeting = meetingOfPath(location.pathname);
+  /** The address this page was opened with: the bar may hold another one by the time the page goes. */
+  #link = location.href;
   #keepsake = takeKeepsake();
   /** What this tab calls itself: the server gives its seat back to nobody else. */
   #instance = this.#keepsake?.instance ?? newInstance();
@@ -87,7 +90,7 @@ export class Shell<S, E extends { type: string }, F extends { do: string }> {
   constructor(page: Page<S, E>, program: Program<S, E, F>) {
     this.#page = page;
     this.#program = program;
-    const link = readLink(location.hash, this.#meeting, program.roles, Date.now() / 1000);
+    const link = readLink(location.hash, this.#meeting, program.roles);
     this.#state = link.ok ? program.create(link.token, link.claims.languages) : program.create('', []);
     if (link.ok) void this.#poll(link.token);
     else page.problem = link.problem;
@@ -124,10 +127,12 @@ export class Shell<S, E extends { type: string }, F extends { do: string }> {
       state: { get: () => this.#state },
     });
     Object.defineProperty(window, 'kabina', { value: Object.freeze(view) });
+    // A new link pasted over the old one changes the fragment alone, which loads nothing by itself.
+    window.addEventListener('hashchange', () => location.reload());
     window.addEventListener('online', () => this.#shared({ type: 'network_returned' }));
     window.addEventListener('pagehide', () => {
       const kept = program.keep(this.#state);
-      if (kept !== null) leaveKeepsake(this.#instance, kept);
+      if (kept !== null) leaveKeepsake(this.#instance, this.#link, kept);
       this.#socket.close();
     });
     window.addEventListener('pageshow', (event) => {
@@ -167,24 +172,25 @@ export class Shell<S, E extends { type: string }, F extends { do: string }> {
   /** Before the first click the card of the page is kept true by asking every few seconds. */
   async #poll(token: string): Promise<void> {
     if (this.#program.session(this.#state).phase === 'outside') {
-      const meeting = await this.#fetchMeeting(token);
-      if (meeting === 'unknown') {
-        this.#page.problem = 'unknown_meeting';
-        return;
-      }
-      if (meeting !== null) this.#shared({ type: 'meeting_fetched', meeting, now_ms: Date.now() });
+      const answer = await this.#fetchMeeting(token);
+      if (typeof answer === 'string') this.#shared({ type: 'meeting_refused', code: answer });
+      else if (answer !== null) this.#shared({ type: 'meeting_fetched', meeting: answer, now_ms: Date.now() });
     }
+    const { phase, ending } = this.#program.session(this.#state);
+    if (phase === 'ended' && isFinal(ending ?? '')) return;
     setTimeout(() => void this.#poll(token), POLL_MS);
   }
 
-  /** `GET /api/meetings/{meeting}`: the view, 'unknown' for 404, null when it cannot be had now. */
-  async #fetchMeeting(token: string): Promise<Meeting | 'unknown' | null> {
+  /** `GET /api/meetings/{meeting}`: the view, the code of a final refusal, null when it cannot be had now. */
+  async #fetchMeeting(token: string): Promise<Meeting | string | null> {
     try {
       const response = await fetch(`/api/meetings/${encodeURIComponent(this.#meeting)}`, {
         headers: { Authorization: `Bearer ${token}` },
       });
-      if (response.status === 404) return 'unknown';
-      return response.ok ? decodeMeeting(await response.text()) : null;
+      const body = await response.text();
+      if (response.ok) return decodeMeeting(body);
+      const code = decodeRefusal(body);
+      return code !== null && isFinal(code) ? code : null;
     } catch {
       return null; // offline, or the server restarts: the next poll asks again
     }

@@ -269,6 +269,9 @@ export function decode(raw: string): ServerMessage | null {
 /** The body of `GET /api/meetings/{meeting}`. */
 export const decodeMeeting = (raw: string): Meeting | null => parse(raw, meeting);
 
+/** The code in the body of an HTTP error; null for what a proxy says in the server's place. */
+export const decodeRefusal = (raw: string): string | null => parse(raw, (v) => text(fields(v).code));
+
 export type DemoLink = { page: string; label: string; url: string };
 
 /** The body of `GET /api/demo`. */

@@ -218,6 +218,21 @@ test('who left and comes back finds the language as it was', () => {
   assert.equal(play.state.session.channel, 'fr');
 });
 
+test('an invitation that ends lets the screen go dark, and an interpreter’s microphone is closed', () => {
+  const listener = listening();
+  listener.on({ type: 'awake_pressed' });
+  const ended = listener.on(message({ type: 'goodbye', code: 'token.expired', message: '' }));
+  assert.deepEqual(names(ended), ['close_socket', 'close_media', 'keep_awake']);
+  assert.equal(listener.state.awake, false);
+  const desk = seated();
+  desk.on({ type: 'hold_pressed' });
+  desk.on(message({ type: 'done', re: desk.id('take_channel') }));
+  desk.on({ type: 'socket_closed', code: 1006 }, { type: 'retry_due' }, { type: 'socket_opened' });
+  const over = desk.on(message(failure(desk.id('hello'), 'token.expired')));
+  assert.ok(names(over).includes('close_microphone'));
+  assert.equal(desk.state.talker.hold, 'off');
+});
+
 test('moving the volume ends a mute', () => {
   const play = listening();
   play.on({ type: 'mute_pressed' });

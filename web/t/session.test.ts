@@ -144,6 +144,32 @@ test('an expired token ends the session and nothing is retried', () => {
   assert.deepEqual(play.on({ type: 'socket_closed', code: 4401 }, { type: 'network_returned' }), []);
 });
 
+test('a link refused before the join ends the page, and one that is on its way in is told by the socket', () => {
+  const outside: SessionPlay = new Play(createSession('token'), update);
+  outside.on({ type: 'meeting_refused', code: 'token.expired' });
+  assert.deepEqual([outside.state.phase, outside.state.ending], ['ended', 'token.expired']);
+  assert.deepEqual(outside.on({ type: 'network_returned' }, { type: 'retry_due' }), []);
+  const inside = live();
+  assert.deepEqual(inside.on({ type: 'meeting_refused', code: 'token.expired' }), []);
+  assert.equal(inside.state.phase, 'live');
+});
+
+test('a token that expires while the page reconnects ends it: no try follows, the media are let go', () => {
+  const play = live();
+  play.on({ type: 'socket_closed', code: 1006 }, { type: 'retry_due' }, { type: 'socket_opened' });
+  const told = play.on(message(failure(play.id('hello'), 'token.expired')), { type: 'socket_closed', code: 4401 });
+  assert.deepEqual(names(told), ['close_socket', 'close_media']);
+  assert.deepEqual(play.on({ type: 'retry_due' }, { type: 'offer_due' }, { type: 'media_failed' }), []);
+  // Who was inside is told that they no longer are.
+  assert.notEqual(play.state.me, null);
+});
+
+test('a socket closed as unauthorised without a word ends the page as well', () => {
+  const play = joining();
+  play.on({ type: 'socket_closed', code: 4401 });
+  assert.deepEqual([play.state.phase, play.state.ending], ['ended', 'token.invalid']);
+});
+
 test('a server that is full is tried again', () => {
   const play = joining();
   const effects = play.on(message(failure(play.id('hello'), 'server.full')));
@@ -180,6 +206,7 @@ test('no event in any phase throws', () => {
   const events: SessionEvent[] = [
     { type: 'join_asked', channel: 'fr' },
     { type: 'meeting_fetched', meeting: MEETING, now_ms: 0 },
+    { type: 'meeting_refused', code: 'token.expired' },
     { type: 'socket_opened' },
     { type: 'socket_closed', code: 1006 },
     { type: 'retry_due' },

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { decode, decodeDemo, decodeMeeting, type ServerMessage } from '../src/wire.ts';
+import { decode, decodeDemo, decodeMeeting, decodeRefusal, type ServerMessage } from '../src/wire.ts';
 
 const page = readFileSync(new URL('../../docs/protocol.md', import.meta.url), 'utf8');
 const examples = (page.split('### From the server')[1] ?? '')
@@ -73,4 +73,9 @@ test('the links of the demo are read, and nothing else is taken for them', () =>
   const link = { page: 'attend', label: 'Attendee', url: '/attend/demo#x' };
   assert.deepEqual(decodeDemo(JSON.stringify({ meeting: 'demo', links: [link] })), [link]);
   assert.equal(decodeDemo('{"links":[{"page":"attend"}]}'), null);
+});
+
+test('the code of an HTTP error is read, and a proxy’s own page is none', () => {
+  assert.equal(decodeRefusal('{"code": "token.expired", "message": "…"}'), 'token.expired');
+  for (const other of ['<h1>401</h1>', '', '{}', '{"code": 401}', 'null']) assert.equal(decodeRefusal(other), null);
 });

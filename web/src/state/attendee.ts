@@ -122,7 +122,12 @@ const loudness = (s: Attendee): [Attendee, AttendeeEffect[]] => [
 
 function bySession(s: Attendee, event: SessionEvent): [Attendee, AttendeeEffect[]] {
   const [session, effects] = updateSession(s.session, event);
-  return [{ ...s, session }, [...effects, ...said(s.session, session)]];
+  const next = { ...s, session };
+  if (session.phase === 'ended' && s.session.phase !== 'ended') {
+    // Nothing is heard any more: the screen need not burn.
+    return [{ ...next, blocked: false, awake: false }, [...effects, { do: 'keep_awake', on: false }]];
+  }
+  return [next, [...effects, ...said(s.session, session)]];
 }
 
 /** The chosen language lost or got its interpreter: said once, at the change. */

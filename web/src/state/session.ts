@@ -52,6 +52,7 @@ export type Session = {
 export type SessionEvent =
   | { type: 'join_asked'; channel: string | null }
   | { type: 'meeting_fetched'; meeting: Meeting; now_ms: number }
+  | { type: 'meeting_refused'; code: string }
   | { type: 'socket_opened' }
   | { type: 'socket_closed'; code: number }
   | { type: 'retry_due' }
@@ -134,6 +135,9 @@ export function update(s: Session, event: SessionEvent): Step {
       return s.phase === 'outside'
         ? [{ ...s, meeting: event.meeting, meeting_at_ms: event.now_ms }, []]
         : [s, []];
+    case 'meeting_refused':
+      // Whoever is on the way in is told so by the socket.
+      return s.phase === 'outside' ? end(s, event.code) : [s, []];
     case 'socket_opened':
       return request({ ...s, pending: {} }, { type: 'hello', version: VERSION, token: s.token });
     case 'socket_closed':

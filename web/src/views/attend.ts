@@ -4,20 +4,20 @@ import { html, nothing, type TemplateResult } from 'lit';
 import { t } from '../i18n.ts';
 import type { Attendee, AttendeeEvent } from '../state/attendee.ts';
 import { autonym, hearing } from '../state/hearing.ts';
+import type { Session } from '../state/session.ts';
 import type { Channel, Meeting } from '../wire.ts';
 import { icon } from './icons.ts';
 import { Page } from './page.ts';
 import {
   brand,
+  cardTop,
   channelList,
   channelName,
   connection,
   duration,
-  endNotice,
   lamp,
   languageOfTag,
   localePicker,
-  notice,
   ownName,
   since,
   speakerName,
@@ -29,21 +29,22 @@ import { hasStage, places, stage } from './stage.ts';
 import './meters.ts';
 
 export class AttendPage extends Page<Attendee, AttendeeEvent> {
-  protected override view(): TemplateResult {
-    const attendee = this.state;
-    const { session } = attendee;
-    if (session.phase === 'ended') {
-      return endNotice(session.ending ?? '', () => this.emit({ type: 'listen_pressed' }));
-    }
-    if (session.meeting === null) return notice(t('loading-meeting'), '');
-    if (session.phase === 'outside') {
-      return attendee.has_left ? this.left() : this.door(session.meeting);
-    }
-    return this.inside(session.meeting);
+  protected override session(): Session {
+    return this.state.session;
+  }
+
+  protected override again(): AttendeeEvent {
+    return { type: 'listen_pressed' };
+  }
+
+  protected override view(meeting: Meeting): TemplateResult {
+    const { session, has_left } = this.state;
+    if (session.phase !== 'outside') return this.inside(meeting);
+    return has_left ? this.left() : this.door(meeting);
   }
 
   private left(): TemplateResult {
-    return notice(
+    return this.notice(
       t('left-title'),
       t('left-text'),
       html`<button class="btn big" id="return" @click=${() => this.emit({ type: 'return_pressed' })}>
@@ -56,7 +57,7 @@ export class AttendPage extends Page<Attendee, AttendeeEvent> {
     const { choice } = this.state;
     return html`<main class="alone">
       <form class="card door" id="join" @submit=${this.listen}>
-        <div class="door-top"><p class="brand">${icon('mark')}Kabina</p>${localePicker(this.locale, this)}</div>
+        ${cardTop(this.locale, this)}
         <header><h1 dir="auto">${meeting.title}</h1>${this.speaking(meeting)}</header>
         <section>
           <div class="sub"><h2 id="listen-in">${t('listen-in')}</h2><p>${t('change-later')}</p></div>

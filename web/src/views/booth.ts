@@ -6,6 +6,7 @@ import { rich, t } from '../i18n.ts';
 import { channelOf } from '../state/hearing.ts';
 import { wanted } from '../state/hold.ts';
 import { boothOf, boothsOf, type Interpreter, type InterpreterEvent, ready, VIEWS } from '../state/interpreter.ts';
+import type { Session } from '../state/session.ts';
 import type { Booth, Channel, Meeting, Seat } from '../wire.ts';
 import { channelTable, device, floorList, levelMeter } from './desk.ts';
 import { icon } from './icons.ts';
@@ -13,12 +14,11 @@ import './meters.ts';
 import { Page } from './page.ts';
 import {
   brand,
+  cardTop,
   channelState,
   connection,
   duration,
-  endNotice,
   localePicker,
-  notice,
   ownName,
   personName,
   tapToHear,
@@ -28,25 +28,26 @@ import {
 import { hasStage, places, stage } from './stage.ts';
 
 export class BoothPage extends Page<Interpreter, InterpreterEvent> {
-  protected override view(): TemplateResult {
-    const { session } = this.state.talker;
-    if (session.phase === 'ended') {
-      return endNotice(session.ending ?? '', () => this.emit({ type: 'enter_pressed' }));
-    }
-    if (session.meeting === null) return notice(t('loading-meeting'), '');
+  protected override session(): Session {
+    return this.state.talker.session;
+  }
+
+  protected override again(): InterpreterEvent {
+    return { type: 'enter_pressed' };
+  }
+
+  protected override view(meeting: Meeting): TemplateResult {
     const booth = boothOf(this.state);
-    const channel = channelOf(session.meeting, booth?.channel ?? null);
-    if (booth === null || channel === null) return notice(session.meeting.title, t('no-booth'));
-    return session.phase === 'outside'
-      ? this.door(session.meeting, booth)
-      : this.console(session.meeting, booth, channel);
+    const channel = channelOf(meeting, booth?.channel ?? null);
+    if (booth === null || channel === null) return this.notice(meeting.title, t('no-booth'));
+    return this.session().phase === 'outside' ? this.door(meeting, booth) : this.console(meeting, booth, channel);
   }
 
   private door(meeting: Meeting, booth: Booth): TemplateResult {
     const booths = boothsOf(meeting, this.state.languages);
     return html`<main class="alone">
       <form class="card door" @submit=${this.enter}>
-        <div class="door-top"><p class="brand">${icon('mark')}Kabina</p>${localePicker(this.locale, this)}</div>
+        ${cardTop(this.locale, this)}
         <header><h1 dir="auto">${meeting.title}</h1></header>
         <section>
           <div class="sub"><h2 id="booth-h">${t('choose-booth')}</h2></div>

@@ -1,9 +1,13 @@
 /** The base of every page's element: state in, events out, light DOM. */
 
-import { html, LitElement, type TemplateResult } from 'lit';
+import { html, LitElement, type nothing, type TemplateResult } from 'lit';
+import { t } from '../i18n.ts';
+import { type Problem, problemOf } from '../state/ending.ts';
+import type { Session } from '../state/session.ts';
 import type { LinkProblem } from '../state/token.ts';
-import type { What } from '../wire.ts';
-import { linkNotice } from './parts.ts';
+import type { Meeting, What } from '../wire.ts';
+import { notice, problemNotice } from './notices.ts';
+import { cardTop } from './parts.ts';
 
 export abstract class Page<S, E> extends LitElement {
   static override properties = {
@@ -18,7 +22,7 @@ export abstract class Page<S, E> extends LitElement {
   declare now_ms: number;
   declare locale: string;
   /** Why there is no page to show, if so. */
-  declare problem: LinkProblem | 'unknown_meeting' | undefined;
+  declare problem: LinkProblem | undefined;
 
   /** What flows in the two picture slots. */
   declare pictures: Record<What, MediaStream> | undefined;
@@ -34,11 +38,34 @@ export abstract class Page<S, E> extends LitElement {
   }
 
   override render(): TemplateResult {
-    return html`${this.problem === undefined ? this.view() : linkNotice(this.problem, listenHref())}
+    return html`${this.body()}
       <p class="vh" id="said" role="status"></p>`;
   }
 
-  protected abstract view(): TemplateResult;
+  private body(): TemplateResult {
+    const session = this.session();
+    const code = session.ending ?? '';
+    if (this.problem !== undefined) return this.trouble(this.problem, code);
+    if (session.phase === 'ended') return this.trouble(problemOf(code), code);
+    return session.meeting === null ? this.notice(t('loading-meeting'), '') : this.view(session.meeting);
+  }
+
+  private trouble(problem: Problem, code: string): TemplateResult {
+    const again = (): void => this.emit(this.again());
+    const cut = this.session().me !== null;
+    return problemNotice(cardTop(this.locale, this), { problem, code, cut, listen: listenHref(), again });
+  }
+
+  /** The card of a page that has one thing to say. */
+  protected notice(title: string, text: string, action?: TemplateResult | typeof nothing): TemplateResult {
+    return notice(cardTop(this.locale, this), title, text, action);
+  }
+
+  protected abstract session(): Session;
+  /** What joins once more after an end that another try may mend. */
+  protected abstract again(): E;
+  /** The page of a meeting that is known, before the join and inside. */
+  protected abstract view(meeting: Meeting): TemplateResult;
 
   /** Says `text` to screen readers, politely. */
   say(text: string): void {

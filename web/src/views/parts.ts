@@ -1,10 +1,9 @@
 /** Pieces that several pages show. Functions of values: no state of their own. */
 
-import { html, nothing, type TemplateResult } from 'lit';
+import { html, type TemplateResult } from 'lit';
 import { live } from 'lit/directives/live.js';
 import { LOCALES, rich, t } from '../i18n.ts';
 import { type Hearing, linkState, type LinkState } from '../state/hearing.ts';
-import type { LinkProblem } from '../state/token.ts';
 import type { Session } from '../state/session.ts';
 import { type Channel, FLOOR, type Language, type Meeting, type Speaker } from '../wire.ts';
 import { type Icon, icon } from './icons.ts';
@@ -80,6 +79,10 @@ export function localePicker(locale: string, host: EventTarget): TemplateResult 
 
 export const brand = (): TemplateResult => html`<span class="brand">${icon('mark')}Kabina</span>`;
 
+/** The first line of a card that stands alone: the name and the language of the words. */
+export const cardTop = (locale: string, host: EventTarget): TemplateResult =>
+  html`<div class="door-top"><p class="brand">${icon('mark')}Kabina</p>${localePicker(locale, host)}</div>`;
+
 export const lamp = (kind: Hearing | 'reconnecting' | 'connecting'): TemplateResult =>
   html`<span class="lamp" id="lamp" data-state=${kind} data-testid="lamp">${t(`lamp-${kind}`)}</span>`;
 
@@ -147,38 +150,4 @@ export const tapToHear = (press: () => void): TemplateResult => html`<div class=
 
 export function speakerName(speaker: Speaker): string {
   return speaker.name === '' ? t('speaker') : speaker.name;
-}
-
-/** A page that has one thing to say. */
-export function notice(title: string, text: string, action: TemplateResult | typeof nothing = nothing): TemplateResult {
-  return html`<main class="alone">
-    <section class="card door notice">
-      <p class="brand">${icon('mark')}Kabina</p>
-      <header><h1>${title}</h1><p class="meta">${text}</p></header>
-      ${action}
-    </section>
-  </main>`;
-}
-
-/** Why the link does not lead in. `listen`: where an `other_role` may go instead. */
-export function linkNotice(problem: LinkProblem | 'unknown_meeting', listen: string): TemplateResult {
-  const id = `problem-${problem.replaceAll('_', '-')}`;
-  const go = html`<a class="btn big" href=${listen}>${icon('ears')}${t('problem-other-role-go')}</a>`;
-  return notice(t(id), t(`${id}-text`), problem === 'other_role' ? go : nothing);
-}
-
-const ENDINGS: Record<string, string> = {
-  'session.replaced': 'problem-replaced',
-  'token.expired': 'problem-expired',
-  'token.invalid': 'problem-unreadable',
-  'token.missing': 'problem-missing',
-  'meeting.unknown': 'problem-unknown-meeting',
-};
-
-/** Why the server ended the session. `again` joins anew where that may help. */
-export function endNotice(code: string, again: () => void): TemplateResult {
-  const id = ENDINGS[code] ?? 'problem-other';
-  const retry = html`<button class="btn big" id="again" @click=${again}>${t('problem-again')}</button>`;
-  const helps = id === 'problem-replaced' || id === 'problem-other';
-  return notice(t(id), t(`${id}-text`, { code }), helps ? retry : nothing);
 }

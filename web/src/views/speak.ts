@@ -3,6 +3,7 @@
 import { html, nothing, type TemplateResult } from 'lit';
 import { live } from 'lit/directives/live.js';
 import { t } from '../i18n.ts';
+import type { Session } from '../state/session.ts';
 import { languageOf, type Speaker, type SpeakerEvent } from '../state/speaker.ts';
 import { ready } from '../state/talker.ts';
 import { FLOOR, type Meeting, type What } from '../wire.ts';
@@ -13,12 +14,11 @@ import { Page } from './page.ts';
 import { showing } from './showing.ts';
 import {
   brand,
+  cardTop,
   connection,
   duration,
-  endNotice,
   languageOfTag,
   localePicker,
-  notice,
   ownName,
   tapToHear,
   volumeSlider,
@@ -30,20 +30,23 @@ export class SpeakPage extends Page<Speaker, SpeakerEvent> {
   /** What this person shows, for their own eyes. */
   declare own: Record<What, MediaStream | null> | undefined;
 
-  protected override view(): TemplateResult {
-    const { session } = this.state.talker;
-    if (session.phase === 'ended') {
-      return endNotice(session.ending ?? '', () => this.emit({ type: 'enter_pressed' }));
-    }
-    if (session.meeting === null) return notice(t('loading-meeting'), '');
-    return session.phase === 'outside' ? this.door(session.meeting) : this.lectern(session.meeting);
+  protected override session(): Session {
+    return this.state.talker.session;
+  }
+
+  protected override again(): SpeakerEvent {
+    return { type: 'enter_pressed' };
+  }
+
+  protected override view(meeting: Meeting): TemplateResult {
+    return this.session().phase === 'outside' ? this.door(meeting) : this.lectern(meeting);
   }
 
   private door(meeting: Meeting): TemplateResult {
     const chosen = languageOf(this.state);
     return html`<main class="alone">
       <form class="card door" @submit=${this.enter}>
-        <div class="door-top"><p class="brand">${icon('mark')}Kabina</p>${localePicker(this.locale, this)}</div>
+        ${cardTop(this.locale, this)}
         <header><h1 dir="auto">${meeting.title}</h1></header>
         <section>
           <div class="sub"><h2 id="speak-in">${t('speak-in')}</h2><p>${t('change-later')}</p></div>
