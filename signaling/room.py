@@ -20,6 +20,9 @@ from kabina.signaling.errors import CodedError
 from kabina.signaling.messages import ChannelLevels, Levels
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kabina.interpretation.events import Event
     from kabina.interpretation.media_plan import ChannelPlan, MediaPlan
     from kabina.interpretation.spec import MeetingSpec
     from kabina.interpretation.view import MeetingView
@@ -57,6 +60,7 @@ class Room:
         self._pictures: dict[tuple[ParticipantId, Visual], int] = {}
         self._viewers: set[Viewer] = set()
         self._stage = StagePlan()
+        self.on_event: Callable[[Event], None] = lambda _event: None  # the demo's robots listen
         self._shown = (0, 0)
         self._tracks: dict[ChannelId, int] = {}
         self._rows: dict[ChannelId, int] = {}
@@ -106,6 +110,7 @@ class Room:
             raise CodedError(error.code, error.message, **error.details) from error
         for event in self.meeting.poll():
             _log.debug("%s", type(event).__name__, extra={"meeting": self.id})
+            self.on_event(event)
         self._reconcile()
 
     # Whose audio is whose

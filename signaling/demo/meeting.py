@@ -17,10 +17,12 @@ from kabina.interpretation.commands import (
     TakeChannel,
     TakeFloor,
 )
+from kabina.interpretation.events import BoothJoined, Event, FloorTaken
 from kabina.interpretation.ids import BoothId, MeetingId, ParticipantId, Role
 from kabina.interpretation.spec import MeetingSpec
 from kabina.interpretation.tables import DeskState
 from kabina.signaling.demo import script
+from kabina.signaling.demo.courtesy import Place
 from kabina.signaling.demo.speech import load_speech
 from kabina.signaling.tokens import Grant
 
@@ -33,7 +35,7 @@ _log = logging.getLogger(__name__)
 MEETING: Final = MeetingId("demo")
 TITLE: Final = "Cross-border contact points"
 LINK_VALID_FOR: Final = timedelta(days=1)
-# Cues are seconds apart; a person who sits down in a booth should not wait long for it.
+# Cues are seconds apart; people who come are noticed at once, by the room's events.
 LOOK_INTERVAL_S: Final = 0.1
 
 
@@ -49,12 +51,13 @@ class DemoLink:
 
 @dataclass(slots=True)
 class Robot:
-    """A participant whose voice is a clip; `booth` is None for the speaker."""
+    """A participant whose voice is a clip; `booth` is None for the speaker, who has the floor."""
 
     participant: ParticipantId
     clip: int
     booth: BoothId | None = None
     cues: tuple[script.Cue, ...] = field(default=())
+    place: Place = field(default_factory=Place)
 
 
 class DemoMeeting:
@@ -69,6 +72,8 @@ class DemoMeeting:
             self._admit(Role.INTERPRETER, part, f"Demo interpreter ({part.language})")
             for part in script.BOOTHS
         ]
+        self._robots = {r.participant for r in (self._speaker, *self._interpreters)}
+        room.on_event = self._notice
         self._task = asyncio.get_running_loop().create_task(self._play())
 
     @classmethod
@@ -80,6 +85,7 @@ class DemoMeeting:
         return cls(node, await node.room(MEETING))
 
     async def close(self) -> None:
+        self._room.on_event = lambda _event: None
         self._task.cancel()
         with suppress(asyncio.CancelledError):
             await self._task
@@ -130,16 +136,34 @@ class DemoMeeting:
                 _log.exception("the demo stumbled")
             await asyncio.sleep(LOOK_INTERVAL_S)
 
+    def _notice(self, event: Event) -> None:
+        """Within the order that seats a person: the one that follows finds the channel free."""
+        if isinstance(event, BoothJoined | FloorTaken) and event.participant not in self._robots:
+            try:
+                self._make_way(asyncio.get_running_loop().time())
+            except Exception:  # noqa: BLE001 - logged; the person's order is done all the same
+                _log.exception("the demo stumbled")
+
+    def _make_way(self, now_s: float) -> bool:
+        """Leaves floor and booths to the people in them; whether the script goes on."""
+        for robot in self._interpreters:
+            if not robot.place.is_free(taken=self._a_person_sits_in(robot), now_s=now_s):
+                self._leave_booth(robot)
+        goes_on = self._speaker.place.is_free(taken=self._a_person_speaks(), now_s=now_s)
+        if not goes_on:
+            self._stop()
+        return goes_on
+
     def _look(self, now_s: float) -> None:
         """Starts, stops or rewinds what the script and the people there ask for."""
-        if self._a_person_speaks():
-            self._stop()
+        if not self._make_way(now_s):
             return
         if self._started_s is None or now_s - self._started_s >= script.LOOP_S:
             self._start(now_s)
         position_s = now_s - (self._started_s or now_s)
         for robot in self._interpreters:
-            self._look_after(robot, position_s)
+            if robot.place.is_free(taken=self._a_person_sits_in(robot), now_s=now_s):
+                self._look_after(robot, position_s)
 
     def _start(self, now_s: float) -> None:
         self._started_s = now_s
@@ -158,9 +182,6 @@ class DemoMeeting:
             self._set_on_air(robot, False)
 
     def _look_after(self, robot: Robot, position_s: float) -> None:
-        if self._a_person_sits_in(robot):
-            self._leave_booth(robot)
-            return
         if self._room.meeting.booth_of(robot.participant) is None and robot.booth is not None:
             self._room.execute(JoinBooth(robot.participant, robot.booth))
         said = [cue for cue in robot.cues if cue.at_s <= position_s]
