@@ -27,8 +27,6 @@ const shell = new Shell<Interpreter, InterpreterEvent, TalkerEffect>(page, {
   changed: () => undefined,
 });
 const talk = new Talk(page, false, (event) => shell.dispatch(event), (track) => shell.media.send('voice', track));
-onMicrophoneKey(() => {
-  if (shell.state.talker.session.phase !== 'outside') shell.dispatch({ type: 'hold_pressed' });
-});
+onMicrophoneKey(() => shell.state.talker.session, () => shell.dispatch({ type: 'hold_pressed' }));
 onKey('v', () => shell.dispatch({ type: 'view_cycled' }));
 shell.restore();

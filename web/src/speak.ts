@@ -36,7 +36,5 @@ const visuals = new VisualSources(
   (what, track) => shell.media.send(what, track),
   (event) => shell.dispatch(event),
 );
-onMicrophoneKey(() => {
-  if (shell.state.talker.session.phase !== 'outside') shell.dispatch({ type: 'hold_pressed' });
-});
+onMicrophoneKey(() => shell.state.talker.session, () => shell.dispatch({ type: 'hold_pressed' }));
 shell.restore();

@@ -1,7 +1,9 @@
 /** What the shells of the interpreter and the speaker share: the microphone, its meter and the M key. */
 
 import { Microphone, problemOf } from './rtc/microphone.ts';
+import { inside } from './state/kept.ts';
 import type { MicrophoneEvent } from './state/microphone.ts';
+import type { Session } from './state/session.ts';
 import type { TalkerEffect } from './state/talker.ts';
 import { paintHistory, paintMicrophone } from './views/desk.ts';
 
@@ -107,8 +109,12 @@ export class Talk {
   }
 }
 
-/** M switches the microphone. */
-export const onMicrophoneKey = (press: () => void): void => onKey('m', press);
+/** M switches the microphone of whoever is in the meeting. */
+export function onMicrophoneKey(session: () => Session, press: () => void): void {
+  onKey('m', () => {
+    if (inside(session())) press();
+  });
+}
 
 /** A single letter as a key, except where letters are text. */
 export function onKey(letter: string, press: () => void): void {

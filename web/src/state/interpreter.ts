@@ -1,6 +1,7 @@
 /** The interpreter's page: a talker with a booth. Hears the floor; holds the booth's channel while the microphone is on. */
 
 import { type Booth, FLOOR, type Meeting } from '../wire.ts';
+import { enter as enterTalker, restore } from './entry.ts';
 import { autonym } from './hearing.ts';
 import { type Kept, keepTalker } from './kept.ts';
 import { answered, request } from './session.ts';
@@ -12,13 +13,11 @@ import {
   type TalkerEvent,
   type TalkerStep,
   ready as talkerReady,
-  restoreTalker,
   andThen,
   turn,
   updateTalker,
   type Wording,
 } from './talker.ts';
-import { opening } from './microphone.ts';
 
 export type Interpreter = {
   talker: Talker;
@@ -74,10 +73,8 @@ export function update(s: Interpreter, event: InterpreterEvent): [Interpreter, T
       return [{ ...s, view: VIEWS[(VIEWS.indexOf(s.view) + 1) % VIEWS.length] ?? 'both' }, []];
     case 'enter_pressed':
       return enter(s, boothOf(s)?.id ?? null);
-    case 'page_restored': {
-      const { booth, holding, volume, device } = event.kept;
-      return enter({ ...s, talker: restoreTalker(s.talker, holding, volume, device) }, booth);
-    }
+    case 'page_restored':
+      return enter({ ...s, talker: restore(s.talker, event.kept) }, event.kept.booth);
     case 'leave_pressed': {
       const [next, effects] = byTalker(s, { type: 'left' });
       return [{ ...next, seat: 'none' }, effects];
@@ -96,18 +93,8 @@ export function keep(s: Interpreter): Kept | null {
 
 function enter(s: Interpreter, booth: string | null): [Interpreter, TalkerEffect[]] {
   if (booth === null) return [s, []];
-  const talker = { ...s.talker, microphone: opening(s.talker.microphone) };
-  const entering = { ...s, talker, booth, seat: 'joining' as const, seat_refusal: null };
-  const [next, effects] = byTalker(entering, { type: 'join_asked', channel: FLOOR });
-  return [
-    next,
-    [
-      { do: 'unlock_sound' },
-      { do: 'set_volume', volume: talker.volume, muted: false },
-      { do: 'open_microphone', device: talker.microphone.device },
-      ...effects,
-    ],
-  ];
+  const [talker, effects] = enterTalker(s.talker, { listens: FLOOR, muted: false }, WORDING);
+  return [{ ...s, talker, booth, seat: 'joining', seat_refusal: null }, effects];
 }
 
 function byTalker(s: Interpreter, event: TalkerEvent): [Interpreter, TalkerEffect[]] {

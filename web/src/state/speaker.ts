@@ -1,10 +1,10 @@
 /** The speaker's page: a talker that holds the floor in one language. Hears nothing unless asked: loudspeakers echo. */
 
+import { enter as enterTalker, restore } from './entry.ts';
 import { type Kept, keepTalker } from './kept.ts';
 import { answered, request } from './session.ts';
 import {
   createTalker,
-  restoreTalker,
   type Talker,
   type TalkerEffect,
   type TalkerEvent,
@@ -14,7 +14,6 @@ import {
   updateTalker,
   type Wording,
 } from './talker.ts';
-import { opening } from './microphone.ts';
 import type { What } from '../wire.ts';
 import {
   flows,
@@ -73,8 +72,8 @@ export function update(s: Speaker, event: SpeakerEvent): [Speaker, SpeakerEffect
     case 'enter_pressed':
       return enter(s);
     case 'page_restored': {
-      const { channel, language, holding, volume, device } = event.kept;
-      return enter({ ...s, hears: channel, language, talker: restoreTalker(s.talker, holding, volume, device) });
+      const { channel, language } = event.kept;
+      return enter({ ...s, hears: channel, language, talker: restore(s.talker, event.kept) });
     }
     case 'leave_pressed':
       return byTalker(s, { type: 'left' });
@@ -89,17 +88,8 @@ export function keep(s: Speaker): Kept | null {
 }
 
 function enter(s: Speaker): [Speaker, SpeakerEffect[]] {
-  const talker = { ...s.talker, microphone: opening(s.talker.microphone) };
-  const [next, effects] = byTalker({ ...s, talker }, { type: 'join_asked', channel: s.hears });
-  return [
-    next,
-    [
-      { do: 'unlock_sound' },
-      { do: 'set_volume', volume: talker.volume, muted: s.hears === null },
-      { do: 'open_microphone', device: talker.microphone.device },
-      ...effects,
-    ],
-  ];
+  const [talker, effects] = enterTalker(s.talker, { listens: s.hears, muted: s.hears === null }, wording(s));
+  return [{ ...s, talker }, effects];
 }
 
 /** The server is told once a picture is being sent, and again after a new link: it forgets with the session. */

@@ -78,12 +78,6 @@ export function createTalker(token: string): Talker {
   };
 }
 
-/** After a reload: the person held it a moment ago, and has not let go. */
-export function restoreTalker(t: Talker, holding: boolean, volume: number, device: string | null): Talker {
-  const microphone = { ...opening(t.microphone), device };
-  return { ...t, microphone, volume, hold: holding ? 'waiting' : 'off', restored: true };
-}
-
 export type TalkerStep = [Talker, TalkerEffect[]];
 
 export function updateTalker(t: Talker, event: TalkerEvent, wording: Wording): TalkerStep {

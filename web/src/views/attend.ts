@@ -6,6 +6,7 @@ import type { Attendee, AttendeeEvent } from '../state/attendee.ts';
 import { autonym, hearing } from '../state/hearing.ts';
 import type { Session } from '../state/session.ts';
 import type { Channel, Meeting } from '../wire.ts';
+import { door, skipTo } from './entry.ts';
 import { icon } from './icons.ts';
 import { Page } from './page.ts';
 import {
@@ -55,28 +56,20 @@ export class AttendPage extends Page<Attendee, AttendeeEvent> {
 
   private door(meeting: Meeting): TemplateResult {
     const { choice } = this.state;
-    return html`<main class="alone">
-      <form class="card door" id="join" @submit=${this.listen}>
-        ${cardTop(this.locale, this)}
-        <header><h1 dir="auto">${meeting.title}</h1>${this.speaking(meeting)}</header>
-        <section>
-          <div class="sub"><h2 id="listen-in">${t('listen-in')}</h2><p>${t('change-later')}</p></div>
-          ${channelList(meeting, choice, 'listen-in', (channel) => this.emit({ type: 'choice_made', channel }))}
-        </section>
-        <ul class="note">
-          <li>${icon('mic_none', true)}${t('no-microphone-needed')}</li>
-        </ul>
-        <button class="btn big" id="listen" data-testid="listen" type="submit">
-          ${icon('ears')}<span>${this.listenTo(meeting, choice)}</span>
-        </button>
-      </form>
-    </main>`;
+    return door({
+      id: 'join',
+      top: cardTop(this.locale, this),
+      title: meeting.title,
+      meta: this.speaking(meeting),
+      choice: html`<div class="sub"><h2 id="listen-in">${t('listen-in')}</h2><p>${t('change-later')}</p></div>
+        ${channelList(meeting, choice, 'listen-in', (channel) => this.emit({ type: 'choice_made', channel }))}`,
+      notes: [['mic_none', t('no-microphone-needed')]],
+      button: html`<button class="btn big" id="listen" data-testid="listen" type="submit">
+        ${icon('ears')}<span>${this.listenTo(meeting, choice)}</span>
+      </button>`,
+      enter: () => this.emit({ type: 'listen_pressed' }),
+    });
   }
-
-  private readonly listen = (event: Event): void => {
-    event.preventDefault();
-    this.emit({ type: 'listen_pressed' });
-  };
 
   private listenTo(meeting: Meeting, choice: string | null): TemplateResult {
     const language = meeting.channels.find((c) => c.id === choice)?.language;
@@ -114,11 +107,7 @@ export class AttendPage extends Page<Attendee, AttendeeEvent> {
     </div>`;
   }
 
-  // The fragment holds the token: a plain jump would put another one in its place.
-  private readonly skip = (event: Event): void => {
-    event.preventDefault();
-    this.querySelector<HTMLInputElement>('#languages input:checked, #languages input')?.focus();
-  };
+  private readonly skip = skipTo(this, '#languages input:checked', '#languages input');
 
   private floor(meeting: Meeting): TemplateResult {
     const { session } = this.state;

@@ -8,7 +8,8 @@ import { wanted } from '../state/hold.ts';
 import { boothOf, boothsOf, type Interpreter, type InterpreterEvent, ready, VIEWS } from '../state/interpreter.ts';
 import type { Session } from '../state/session.ts';
 import type { Booth, Channel, Meeting, Seat } from '../wire.ts';
-import { channelTable, device, floorList, levelMeter } from './desk.ts';
+import { channelTable, device, floorList, leave, levelMeter } from './desk.ts';
+import { door, skipTo } from './entry.ts';
 import { icon } from './icons.ts';
 import './meters.ts';
 import { Page } from './page.ts';
@@ -45,25 +46,24 @@ export class BoothPage extends Page<Interpreter, InterpreterEvent> {
 
   private door(meeting: Meeting, booth: Booth): TemplateResult {
     const booths = boothsOf(meeting, this.state.languages);
-    return html`<main class="alone">
-      <form class="card door" @submit=${this.enter}>
-        ${cardTop(this.locale, this)}
-        <header><h1 dir="auto">${meeting.title}</h1></header>
-        <section>
-          <div class="sub"><h2 id="booth-h">${t('choose-booth')}</h2></div>
-          <div class="pick" role="radiogroup" aria-labelledby="booth-h">
-            ${booths.map((b) => this.boothRow(meeting, b, b.id === booth.id))}
-          </div>
-        </section>
-        <ul class="note">
-          <li>${icon('mic_off', true)}${t('enter-hint-mic')}</li>
-          <li>${icon('ears', true)}${t('enter-hint-headset')}</li>
-        </ul>
-        <button class="btn big" id="enter-booth" data-testid="enter-booth" type="submit">
-          ${icon('headset')}${t('enter-booth')}
-        </button>
-      </form>
-    </main>`;
+    return door({
+      id: 'join',
+      top: cardTop(this.locale, this),
+      title: meeting.title,
+      meta: nothing,
+      choice: html`<div class="sub"><h2 id="booth-h">${t('choose-booth')}</h2></div>
+        <div class="pick" role="radiogroup" aria-labelledby="booth-h">
+          ${booths.map((b) => this.boothRow(meeting, b, b.id === booth.id))}
+        </div>`,
+      notes: [
+        ['mic_off', t('enter-hint-mic')],
+        ['ears', t('enter-hint-headset')],
+      ],
+      button: html`<button class="btn big" id="enter-booth" data-testid="enter-booth" type="submit">
+        ${icon('headset')}${t('enter-booth')}
+      </button>`,
+      enter: () => this.emit({ type: 'enter_pressed' }),
+    });
   }
 
   private boothRow(meeting: Meeting, booth: Booth, chosen: boolean): TemplateResult {
@@ -81,15 +81,7 @@ export class BoothPage extends Page<Interpreter, InterpreterEvent> {
     </label>`;
   }
 
-  private readonly enter = (event: Event): void => {
-    event.preventDefault();
-    this.emit({ type: 'enter_pressed' });
-  };
-
-  private readonly skip = (event: Event): void => {
-    event.preventDefault();
-    this.querySelector<HTMLButtonElement>('#mic')?.focus();
-  };
+  private readonly skip = skipTo(this, '#mic');
 
   private console(meeting: Meeting, booth: Booth, channel: Channel): TemplateResult {
     const { session } = this.state.talker;
@@ -107,9 +99,7 @@ export class BoothPage extends Page<Interpreter, InterpreterEvent> {
         ${connection(session)}
         <time class="clock num wide" aria-label=${t('clock')}>${clock}</time>
         ${localePicker(this.locale, this)}
-        <button class="act" id="leave" @click=${() => this.emit({ type: 'leave_pressed' })}>
-          ${icon('leave')}<span class="wide">${t('leave')}</span><span class="vh narrow">${t('leave')}</span>
-        </button>
+        ${leave(() => this.emit({ type: 'leave_pressed' }))}
       </header>
       <main class="desk" data-stage=${hasStage(meeting) ? 'yes' : 'no'}>
         ${this.incoming(meeting)} ${hasStage(meeting) ? this.media(meeting) : nothing} ${this.outgoing(channel)}

@@ -9,6 +9,11 @@ import { icon } from './icons.ts';
 import { channelState, duration, languageOfTag, ownName, since, speakerName } from './parts.ts';
 import type { Wave } from './meters.ts';
 
+/** On a narrow page the door alone, with its word for screen readers. */
+export const leave = (press: () => void): TemplateResult => html`<button class="act" id="leave" @click=${press}>
+  ${icon('leave')}<span class="wide">${t('leave')}</span><span class="vh narrow">${t('leave')}</span>
+</button>`;
+
 /** Level, peak, scale and the last minute. Painted by `paintMicrophone`. */
 export const levelMeter = (): TemplateResult => html`<div class="level">
   <p class="line">

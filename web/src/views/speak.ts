@@ -7,7 +7,8 @@ import type { Session } from '../state/session.ts';
 import { languageOf, type Speaker, type SpeakerEvent } from '../state/speaker.ts';
 import { ready } from '../state/talker.ts';
 import { FLOOR, type Meeting, type What } from '../wire.ts';
-import { channelTable, device, floorList, levelMeter } from './desk.ts';
+import { channelTable, device, floorList, leave, levelMeter } from './desk.ts';
+import { door, skipTo } from './entry.ts';
 import { icon } from './icons.ts';
 import './meters.ts';
 import { Page } from './page.ts';
@@ -44,43 +45,32 @@ export class SpeakPage extends Page<Speaker, SpeakerEvent> {
 
   private door(meeting: Meeting): TemplateResult {
     const chosen = languageOf(this.state);
-    return html`<main class="alone">
-      <form class="card door" @submit=${this.enter}>
-        ${cardTop(this.locale, this)}
-        <header><h1 dir="auto">${meeting.title}</h1></header>
-        <section>
-          <div class="sub"><h2 id="speak-in">${t('speak-in')}</h2><p>${t('change-later')}</p></div>
-          <div class="pick" role="radiogroup" aria-labelledby="speak-in">
-            ${meeting.channels.map(
-              (c) => html`<label class="row">
-                <input
-                  type="radio"
-                  name="language"
-                  value=${c.language.tag}
-                  .checked=${live(c.language.tag === chosen)}
-                  @change=${() => this.emit({ type: 'language_chosen', language: c.language.tag })}
-                /><span class="dot"></span><span class="name cut">${ownName(c.language)}</span>
-              </label>`,
-            )}
-          </div>
-        </section>
-        <ul class="note">
-          <li>${icon('mic_off', true)}${t('enter-hint-speaker')}</li>
-        </ul>
-        <button class="btn big" id="enter" data-testid="enter" type="submit">${icon('mic')}${t('enter-room')}</button>
-      </form>
-    </main>`;
+    return door({
+      id: 'join',
+      top: cardTop(this.locale, this),
+      title: meeting.title,
+      meta: nothing,
+      choice: html`<div class="sub"><h2 id="speak-in">${t('speak-in')}</h2><p>${t('change-later')}</p></div>
+        <div class="pick" role="radiogroup" aria-labelledby="speak-in">
+          ${meeting.channels.map(
+            (c) => html`<label class="row">
+              <input
+                type="radio"
+                name="language"
+                value=${c.language.tag}
+                .checked=${live(c.language.tag === chosen)}
+                @change=${() => this.emit({ type: 'language_chosen', language: c.language.tag })}
+              /><span class="dot"></span><span class="name cut">${ownName(c.language)}</span>
+            </label>`,
+          )}
+        </div>`,
+      notes: [['mic_off', t('enter-hint-speaker')]],
+      button: html`<button class="btn big" id="enter" data-testid="enter" type="submit">${icon('mic')}${t('enter-room')}</button>`,
+      enter: () => this.emit({ type: 'enter_pressed' }),
+    });
   }
 
-  private readonly enter = (event: Event): void => {
-    event.preventDefault();
-    this.emit({ type: 'enter_pressed' });
-  };
-
-  private readonly skip = (event: Event): void => {
-    event.preventDefault();
-    this.querySelector<HTMLButtonElement>('.key')?.focus();
-  };
+  private readonly skip = skipTo(this, '.key');
 
   private lectern(meeting: Meeting): TemplateResult {
     const { session } = this.state.talker;
@@ -90,9 +80,7 @@ export class SpeakPage extends Page<Speaker, SpeakerEvent> {
         ${brand()}
         <div class="title"><h1 class="cut" dir="auto">${meeting.title}</h1></div>
         ${connection(session)} ${localePicker(this.locale, this)}
-        <button class="act" id="leave" @click=${() => this.emit({ type: 'leave_pressed' })}>
-          ${icon('leave')}<span class="wide">${t('leave')}</span><span class="vh narrow">${t('leave')}</span>
-        </button>
+        ${leave(() => this.emit({ type: 'leave_pressed' }))}
       </header>
       <main class="desk lectern">
         ${this.voice(meeting)}
