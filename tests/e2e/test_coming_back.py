@@ -59,6 +59,21 @@ async def test_an_interpreter_on_air_reloads_and_is_heard_again_within_two_secon
     await booth.wait_for_selector("#mic[aria-pressed=false]")
 
 
+async def test_a_speaker_on_the_floor_reloads_and_has_it_again(stage: Stage):
+    page = await stage.open(stage.link("speak", "speaker"), tone_hz=1000.0)
+    await page.click("#enter")
+    await page.click("#take-floor")
+    await page.wait_for_selector("[data-hold=on]")
+    before = await page.evaluate(ME)
+    await page.reload()
+    await page.wait_for_selector("[data-hold=on]")
+    assert await page.evaluate(ME) == before
+    ear = await stage.open(stage.link("attend", "attendee"))
+    await ear.click("#listen")
+    await ear.wait_for_function(CONNECTED)
+    await ear.evaluate("kabinaTest.waitForTone(1000)")
+
+
 async def test_a_listener_reloads_and_hears_the_same_language_without_a_click(stage: Stage):
     await stage.publish("fr", 1000.0)
     ear = await listener(stage)

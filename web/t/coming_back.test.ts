@@ -4,7 +4,7 @@ import { type Attendee, type AttendeeEffect, type AttendeeEvent, createAttendee,
 import { createInterpreter, type Interpreter, type InterpreterEvent, keep, update as interpret } from '../src/state/interpreter.ts';
 import { type Kept, nothingKept, readKeepsake } from '../src/state/kept.ts';
 import { createSession, type Session, type SessionEffect, type SessionEvent, update } from '../src/state/session.ts';
-import { createSpeaker, type Speaker, type SpeakerEffect, type SpeakerEvent, update as speak } from '../src/state/speaker.ts';
+import { createSpeaker, keep as keepLectern, type Speaker, type SpeakerEffect, type SpeakerEvent, update as speak } from '../src/state/speaker.ts';
 import type { TalkerEffect } from '../src/state/talker.ts';
 import { FLOOR, type Meeting } from '../src/wire.ts';
 import { MEETING, message, names, Play, welcome } from './fixtures.ts';
@@ -102,6 +102,28 @@ test('a speaker who reloads speaks again, and shows nothing until a camera is op
   assert.deepEqual(names(back), ['make_offer', 'send take_floor', 'send show', 'send show']);
   const shows = back.flatMap((e) => (e.do === 'send' && e.message.type === 'show' ? [e.message.on] : []));
   assert.deepEqual(shows, [false, false]);
+});
+
+/** The languages in which the floor was asked for. */
+const spoken = (play: Play<Speaker, SpeakerEvent, SpeakerEffect>): string[] =>
+  play.effects.flatMap((e) => (e.do === 'send' && e.message.type === 'take_floor' ? [e.message.language] : []));
+
+test('a speaker who never chose a language speaks the floor’s, and that one again after a reload', () => {
+  const before = new Play<Speaker, SpeakerEvent, SpeakerEffect>(createSpeaker('token'), speak);
+  before.on({ type: 'meeting_fetched', meeting: MEETING, now_ms: 0 }, { type: 'enter_pressed' });
+  before.on({ type: 'microphone_opened', device: 'd', processing: [] }, { type: 'socket_opened' });
+  before.on(message(welcome(before.id('hello'))), { type: 'offer_made', sdp: 'o' }, { type: 'media_connected' });
+  before.on({ type: 'hold_pressed' });
+  assert.deepEqual(spoken(before), ['en']);
+  const kept = keepLectern(before.state);
+  // Meanwhile somebody else has made the floor's language another one.
+  const changed = { ...MEETING, floor: { ...MEETING.floor, language: { tag: 'fr', autonym: 'Français' } } };
+  for (const [language, expected] of [[kept?.language ?? null, 'en'], [null, 'fr']] as const) {
+    const play = new Play<Speaker, SpeakerEvent, SpeakerEffect>(createSpeaker('token'), speak);
+    play.on({ type: 'page_restored', kept: { ...nothingKept, ...kept, language } }, { type: 'socket_opened' });
+    play.on(message(welcome(play.id('hello'), changed, BACK)));
+    assert.deepEqual(spoken(play), [expected]);
+  }
 });
 
 test('an attendee who reloads hears the same at once', () => {

@@ -77,6 +77,9 @@ export function update(s: Speaker, event: SpeakerEvent): [Speaker, SpeakerEffect
     }
     case 'leave_pressed':
       return byTalker(s, { type: 'left' });
+    case 'hold_pressed':
+      // From here on it is declared, whatever the floor's language becomes: also over a reload.
+      return byTalker({ ...s, language: languageOf(s) || null }, event);
     default:
       return byTalker(s, event);
   }
@@ -126,11 +129,12 @@ function hear(s: Speaker, channel: string | null): [Speaker, SpeakerEffect[]] {
 }
 
 function byTalker(s: Speaker, event: TalkerEvent): [Speaker, SpeakerEffect[]] {
-  const words = wording(s);
   const answers = event.type === 'message_received' ? answered(s.talker.session, event.message) : null;
-  let step = updateTalker(s.talker, event, words);
+  let step = updateTalker(s.talker, event, wording(s));
   if (event.type === 'message_received' && answers === 'hello' && event.message.type === 'welcome') {
     const { resumed } = event.message;
+    // With the meeting that came just now: a page that was loaded anew knew none before.
+    const words = wording({ ...s, talker: step[0] });
     step = andThen(step, (t) => turn(t, 'link_back', words, event.now_ms));
     step = andThen(step, (t) => showAgain(t, s.visuals, resumed));
   }
