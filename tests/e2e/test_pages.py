@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from kabina_sim.server_process import ServerProcess
 
 pytestmark = pytest.mark.browser
-SCREENSHOTS = Path(__file__).parent / "screenshots"
 
 
 async def open_booth(stage: Stage, language: str, tone_hz: float) -> Page:
@@ -191,34 +189,3 @@ async def test_a_page_comes_back_in_its_language_by_itself_after_the_server_was_
     async with stage.http.get(f"{again.url}/api/meetings/m") as response:
         channels = {one["id"]: one["listeners"] for one in (await response.json())["channels"]}
     assert channels == {"en": 0, "fr": 1, "sq": 0}
-
-
-async def test_pages_are_pictured(stage: Stage):
-    """Makes the pictures that a person looks at; a page that overflows sideways fails."""
-    SCREENSHOTS.mkdir(exist_ok=True)
-    await speak(stage, 400.0)
-    booth = await open_booth(stage, "fr", 1000.0)
-    await go_on_air(booth)
-    looks = [(1280, 800, "light"), (1280, 800, "dark"), (390, 844, "light"), (390, 844, "dark")]
-    for width, height, scheme in looks:
-        look = {"viewport": {"width": width, "height": height}, "color_scheme": scheme}
-        for name, link, prepare in (
-            ("index", f"{stage.server.url}/", None),
-            ("join", stage.link("attend", "attendee"), None),
-            ("attend", stage.link("attend", "attendee"), "#listen"),
-            ("booth", stage.link("booth", "interpreter", "fr"), "#enter-booth"),
-            ("speak", stage.link("speak", "speaker"), "#enter"),
-        ):
-            page = await stage.open(link, tone_hz=500.0, **look)
-            if prepare is not None:
-                await page.click(prepare)
-                await page.wait_for_function(
-                    "() => window.kabina?.pc?.connectionState === 'connected'"
-                )
-            await page.wait_for_timeout(600)
-            await page.screenshot(path=SCREENSHOTS / f"{name}-{width}-{scheme}.png")
-            overflow = await page.evaluate(
-                "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-            )
-            assert overflow <= 0, (name, width)
-            await page.context.close()

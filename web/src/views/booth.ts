@@ -8,7 +8,7 @@ import { wanted } from '../state/hold.ts';
 import { boothOf, boothsOf, type Interpreter, type InterpreterEvent, ready, VIEWS } from '../state/interpreter.ts';
 import type { Session } from '../state/session.ts';
 import type { Booth, Channel, Meeting, Seat } from '../wire.ts';
-import { channelTable, device, floorList, leave, levelMeter } from './desk.ts';
+import { channelTable, device, floorList, leave, levelMeter, who } from './desk.ts';
 import { door, skipTo } from './entry.ts';
 import { icon } from './icons.ts';
 import './meters.ts';
@@ -240,11 +240,7 @@ export class BoothPage extends Page<Interpreter, InterpreterEvent> {
     const me = this.state.talker.session.me?.participant;
     const row = (d: Seat): TemplateResult => html`<li data-state=${d.state}>
       <span class="letter num" aria-hidden="true">${d.number}</span>
-      <span class="cut"
-        ><b dir="auto">${d.name || t('interpreter')}</b>${d.participant === me
-          ? html` <span class="dim">(${t('you')})</span>`
-          : nothing}</span
-      >
+      ${who(d.name || t('interpreter'), d.participant === me)}
       <span class="tag">${t(`desk-${d.state}`)}</span>
     </li>`;
     return html`<section class="card" aria-labelledby="desks-h">

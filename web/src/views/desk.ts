@@ -115,6 +115,11 @@ export function channelTable(meeting: Meeting, own: string | null): TemplateResu
   </ul>`;
 }
 
+/** A name, however long, and whether it is the reader's own. */
+export const who = (name: string, me: boolean): TemplateResult => html`<span class="who"
+  ><b class="cut" dir="auto">${name}</b>${me ? html`<span class="dim">(${t('you')})</span>` : nothing}</span
+>`;
+
 /** Who is on the floor, in which language, for how long. */
 export function floorList(meeting: Meeting, s: Session, now_ms: number): TemplateResult {
   const { speakers } = meeting.floor;
@@ -123,11 +128,7 @@ export function floorList(meeting: Meeting, s: Session, now_ms: number): Templat
     ${speakers.map(
       (p) => html`<li>
         ${icon('live', true)}
-        <span class="cut"
-          ><b dir="auto">${speakerName(p)}</b>${p.participant !== '' && p.participant === s.me?.participant
-            ? html` <span class="dim">(${t('you')})</span>`
-            : nothing}</span
-        >
+        ${who(speakerName(p), p.participant !== '' && p.participant === s.me?.participant)}
         <span class="dim">${ownName(languageOfTag(meeting, p.language))}</span>
         <span class="num dim">${duration(since(p.speaking_s, s, now_ms))}</span>
       </li>`,
