@@ -49,6 +49,36 @@ MISSHAPEN = """() => {
 }"""
 
 
+# Words too faint for WCAG 2.2 AA: 4.5 : 1, and 3 : 1 from 24 px, or 18.66 px in bold.
+FAINT = """() => {
+  const paint = Object.assign(document.createElement('canvas'), { width: 1, height: 1 })
+    .getContext('2d', { willReadFrequently: true });
+  const rgb = (colors) => {
+    paint.clearRect(0, 0, 1, 1);
+    for (const color of colors) { paint.fillStyle = color; paint.fillRect(0, 0, 1, 1); }
+    return [...paint.getImageData(0, 0, 1, 1).data.slice(0, 3)];
+  };
+  const luminance = (color) => color.map((c) => c / 255)
+    .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, c, n) => sum + c * [0.2126, 0.7152, 0.0722][n], 0);
+  const found = new Set();
+  for (const one of document.querySelectorAll('body *')) {
+    const words = [...one.childNodes].some((node) => node.nodeType === 3 && node.data.trim() !== '');
+    if (!words || !one.checkVisibility({ visibilityProperty: true }) || one.closest('.vh, .skip, option, :disabled, figure')) continue;
+    const behind = [];
+    for (let at = one; at !== null; at = at.parentElement) behind.unshift(getComputedStyle(at).backgroundColor);
+    const style = getComputedStyle(one);
+    const under = rgb(['Canvas', ...behind]);
+    const [a, b] = [luminance(rgb(['Canvas', ...behind, style.color])), luminance(under)];
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    const size = Number.parseFloat(style.fontSize);
+    const large = size >= 24 || (size >= 18.66 && Number(style.fontWeight) >= 700);
+    if (ratio < (large ? 3 : 4.5)) found.add(`${ratio.toFixed(2)}: ${one.className} ${one.textContent.trim().slice(0, 30)}`);
+  }
+  return [...found];
+}"""
+
+
 async def picture(page: Page, name: str) -> None:
     for width, height, scheme in LOOKS:
         await page.set_viewport_size({"width": width, "height": height})
@@ -56,6 +86,7 @@ async def picture(page: Page, name: str) -> None:
         await page.evaluate(PAINTED)
         await page.screenshot(path=SCREENSHOTS / f"{name}-{width}-{scheme}.png")
         assert await page.evaluate(MISSHAPEN) == [], (name, width)
+        assert await page.evaluate(FAINT) == [], (name, scheme)
     await page.set_viewport_size({"width": 1280, "height": 800})
 
 
@@ -122,6 +153,20 @@ async def test_pages_are_pictured(stage: Stage):
     for name, page in live:
         await page.wait_for_selector(LOST)
         await picture(page, f"{name}-lost")
+
+
+async def test_what_is_faint_or_sticks_out_would_be_found(stage: Stage):
+    page = await stage.open(stage.link("attend", "attendee"))
+    await page.wait_for_selector("#listen")
+    assert [await page.evaluate(look) for look in (FAINT, MISSHAPEN)] == [[], []]
+    heading = page.locator("h1")
+    await heading.evaluate("(one) => { one.style.color = '#aaa'; one.style.width = '2000px'; }")
+    assert len(await page.evaluate(FAINT)) == 1
+    assert any("outside: h1" in one for one in await page.evaluate(MISSHAPEN))
+    await heading.evaluate(
+        "(one) => { one.style = 'width: 60px; overflow: hidden; white-space: nowrap'; }"
+    )
+    assert any("cut: h1" in one for one in await page.evaluate(MISSHAPEN))
 
 
 @pytest.mark.parametrize("locale", ["en", "ru"])
