@@ -323,6 +323,9 @@ cdef extern from "kb_codec.h" nogil:
     void kb_codec_read(int codec, const uint8_t *payload, size_t size, kb_frame_info *out)
     int kb_fuzz_codec(const uint8_t *data, size_t size)
 
+cdef extern from "kb_red.h" nogil:
+    int kb_fuzz_red(const uint8_t *data, size_t size)
+
 cdef extern from "kb_twcc.h" nogil:
     int kb_fuzz_twcc(const uint8_t *data, size_t size)
 

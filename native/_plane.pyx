@@ -590,6 +590,8 @@ def fuzz(str parser, bytes data):
         return kb_fuzz_rtcp(at, len(data))
     if parser == "codec":
         return kb_fuzz_codec(at, len(data))
+    if parser == "red":
+        return kb_fuzz_red(at, len(data))
     if parser == "twcc":
         return kb_fuzz_twcc(at, len(data))
     if parser == "framing":

@@ -611,6 +611,7 @@ class Plane:
                 level_dbov=-(level & 0x7F) if packets else -127,
                 voice=bool(level & 0x80),
                 layers=tuple(self._layer_readings(read[at : at + count]) for at in starts),
+                recovered=sum(read[14 : 8 + count * known.layers : count]),
             )
 
     def _layer_readings(self, read: list[int]) -> LayerReadings:

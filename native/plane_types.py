@@ -197,7 +197,7 @@ class LayerReadings:
     nacks: int  # packets asked for again
     plis: int
     key_frames: int
-    recovered: int  # by RTX
+    recovered: int  # packets that came by RTX
     last_packet_ms: float | None  # ago; None = never
 
 
@@ -214,6 +214,7 @@ class TrackReadings:
     level_dbov: int  # 0 … −127; −127 = silent or not told (RFC 6464)
     voice: bool
     layers: tuple[LayerReadings, ...] = ()  # lowest first; empty for audio
+    recovered: int = 0  # packets that came by RTX, or only as copies in others (RED)
 
 
 @dataclass(frozen=True, slots=True)

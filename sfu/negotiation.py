@@ -119,8 +119,8 @@ def _without_transport_cc(answered: AnswerSection) -> AnswerSection:
 
 
 def _codecs(section: Section, *, sends: bool) -> tuple[AnsweredCodec, ...]:
-    """Opus for audio. For video the first we forward; all of them where we send, one each, since
-    what flows in a slot depends on whose picture it is.
+    """Opus for audio, RED of it before it. For video the first we forward; all of them where we
+    send, one each, since what flows in a slot depends on whose picture it is.
     """
     if section.kind == "audio":
         opus = next(
@@ -128,9 +128,22 @@ def _codecs(section: Section, *, sends: bool) -> tuple[AnsweredCodec, ...]:
         )
         if opus is None:
             return ()
-        return (AnsweredCodec(_agreed(opus, _AUDIO_FEEDBACK, OPUS_PARAMETERS)),)
+        # RED first: Chromium sends the first codec of the answer.
+        red = [c for c in section.codecs if _is_red_of(c, opus)][:1]
+        return (
+            *(AnsweredCodec(_agreed(c, _AUDIO_FEEDBACK, c.parameters)) for c in red),
+            AnsweredCodec(_agreed(opus, _AUDIO_FEEDBACK, OPUS_PARAMETERS)),
+        )
     chosen = tuple(_video(section))
     return chosen if sends else chosen[:1]
+
+
+def _is_red_of(codec: Codec, opus: Codec) -> bool:
+    """Redundant audio (RFC 2198) of this Opus and nothing else: its fmtp is "111/111"."""
+    if codec.name.lower() != "red" or (codec.clock_rate, codec.channels) != (48000, 2):
+        return False
+    blocks = [text.split("/") for text in codec.parameters]
+    return len(blocks) == 1 and len(blocks[0]) > 1 and set(blocks[0]) == {str(opus.payload_type)}
 
 
 def _video(section: Section) -> Iterator[AnsweredCodec]:

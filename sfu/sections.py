@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _KINDS: Final = {"audio": Kind.AUDIO, "video": Kind.VIDEO}
 _CODECS: Final = {
     "OPUS": MediaCodec.OPUS,
+    "RED": MediaCodec.RED,
     "VP8": MediaCodec.VP8,
     "H264": MediaCodec.H264,
     "VP9": MediaCodec.VP9,

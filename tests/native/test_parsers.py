@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from kabina.native import _plane
 from kabina_sim.plane_client import make_rtp
 
-PARSERS = ["demux", "stun", "rtp", "rtcp", "codec", "twcc", "framing"]
+PARSERS = ["demux", "stun", "rtp", "rtcp", "codec", "red", "twcc", "framing"]
 EMPTY, SHORT, UNKNOWN, STUN, DTLS, RTP, RTCP = range(7)
 
 
@@ -229,3 +229,28 @@ def test_a_stream_gives_its_frames_whole_or_byte_by_byte(sizes: list[int], cut: 
         at += 2 + size
         expected += at <= len(stream) or size > 1500  # told of as soon as its length is known
     assert _plane.fuzz("framing", stream) == expected
+
+
+def red_payload(copies: list[tuple[int, int, bytes]], primary: bytes) -> bytes:
+    heads = b"".join(
+        struct.pack("!I", 1 << 31 | payload_type << 24 | offset << 10 | len(data))
+        for payload_type, offset, data in copies
+    )
+    return heads + b"\x6f" + b"".join(data for *_, data in copies) + primary
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([111, 111, 111, 126]),
+            st.sampled_from([0, 480, 960, 1920, 2880, 0x3FFF]),
+            st.sampled_from([b"", b"\x78", b"\x78ab", b"\x18abc", b"\x7b", b"\xfb\x3f"]),
+        ),
+        max_size=10,
+    ),
+    st.binary(max_size=4),
+)
+def test_redundant_audio_written_again_has_the_same_copies_in_the_same_places(copies, primary):
+    taken = _plane.fuzz("red", red_payload(copies, primary))
+    assert (taken == -1) == (len(copies) > 8 or not primary)
+    assert -1 <= taken <= len(copies)

@@ -61,6 +61,11 @@
     X(rtp_unsendable) /* the listener has no keys or no address yet */                                             \
     X(rtp_unreceivable) /* the listener has no payload type for the codec */                                      \
     X(rtp_duplicate)    /* recovered and late, or recovered twice */                                               \
+    X(red_received) /* RFC 2198 */                                                                                 \
+    X(red_malformed)                                                                                               \
+    X(red_misplaced) /* copies of which it cannot be told what they are copies of */                               \
+    X(red_recovered) /* packets that came only as a copy */                                                        \
+    X(red_sent)                                                                                                    \
     X(rtx_received)                                                                                                \
     X(rtx_empty) /* padding, or no sequence number */                                                              \
     X(rtx_unrouted)                                                                                                \

@@ -142,6 +142,9 @@ static void send_to_slot(kb_plane *plane, kb_slot *slot, const kb_track *track, 
         KB_COUNT(plane, rtp_unreceivable);
         return;
     }
+    /* A copy opens no source: it is older than the packet that does. */
+    if (media->audience == KB_FOR_PLAIN && (slot->remap.rebase || slot->remap.source_ssrc != media->rtp.ssrc))
+        return;
     kb_remap_out mapped;
     if (kb_remap_next(&slot->remap, &media->rtp, &mapped) != 0) {
         KB_COUNT(plane, rtp_late);
@@ -161,8 +164,13 @@ static void send_to_slot(kb_plane *plane, kb_slot *slot, const kb_track *track, 
         map_counters(slot, media, mapped.rebased, &numbers);
     if (kb_slot_send(plane, slot, media, &numbers, false, now_ns) == 0)
         return;
+    size_t bytes = media->bytes;
+    if (kb_slot_takes_red(slot, media)) {
+        bytes = kb_red_bytes(media->red, kb_slot_red_within(slot, media));
+        KB_COUNT(plane, red_sent);
+    }
     slot->packets++;
-    slot->octets += (uint32_t)media->bytes;
+    slot->octets += (uint32_t)bytes;
     if (mapped.rebased) {
         plane->slot_reports[kb_handle_index(slot->handle)] = now_ns;
         plane->reports_now = true;
@@ -174,7 +182,7 @@ static void send_to_slot(kb_plane *plane, kb_slot *slot, const kb_track *track, 
     }
     KB_COUNT(plane, rtp_forwarded);
     kb_reading_add(&slot->readings[KB_SLOT_PACKETS], 1);
-    kb_reading_add(&slot->readings[KB_SLOT_BYTES], media->bytes);
+    kb_reading_add(&slot->readings[KB_SLOT_BYTES], bytes);
     kb_reading_set(&slot->readings[KB_SLOT_LAST_NS], (uint64_t)now_ns);
 }
 
@@ -234,6 +242,11 @@ static void forward_video(kb_plane *plane, kb_track *track, const kb_media *medi
     }
 }
 
+static bool is_for(const kb_media *media, const kb_slot *slot)
+{
+    return media->audience == KB_FOR_ALL || (media->audience == KB_FOR_RED) == slot->has_type[KB_CODEC_RED];
+}
+
 void kb_forward(kb_plane *plane, kb_track *track, const kb_media *media, int64_t now_ns)
 {
     if (track->video) {
@@ -242,14 +255,14 @@ void kb_forward(kb_plane *plane, kb_track *track, const kb_media *media, int64_t
         kb_egress_hold(plane->egress, !media->marker);
         return;
     }
-    while (track->waiting) {
+    while (track->waiting && media->audience == KB_FOR_ALL) {
         kb_slot *slot = track->waiting;
         stop_waiting(slot);
         stop_listening(slot);
         listen_to(slot, track);
     }
     for (kb_slot *slot = track->listeners; slot; slot = slot->next)
-        if (!slot->paused)
+        if (!slot->paused && is_for(media, slot))
             send_to_slot(plane, slot, track, media, now_ns);
 }
 

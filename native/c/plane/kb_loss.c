@@ -3,6 +3,8 @@
 #include <string.h>
 
 #define OLDEST_PACKETS 10000
+/* SRTP's replay window: what is authentic and lies further back is a stream that began anew. */
+#define RECENT_RESTART 1024
 
 static void forget_front(kb_loss *loss, uint32_t count)
 {
@@ -81,4 +83,61 @@ size_t kb_loss_due(kb_loss *loss, int64_t now_ns, int64_t rtt_ns, uint16_t *out,
     }
     loss->count = kept;
     return count;
+}
+
+static void begin(kb_recent *recent, uint32_t ssrc, uint16_t sequence, uint32_t timestamp)
+{
+    recent->started = true;
+    recent->ssrc = ssrc;
+    recent->highest = sequence;
+    recent->since = 0;
+    recent->here = 1;
+    recent->timestamps[sequence % KB_RECENT_PACKETS] = timestamp;
+}
+
+kb_recent_verdict kb_recent_receive(kb_recent *recent, uint32_t ssrc, uint16_t sequence, uint32_t timestamp)
+{
+    int16_t ahead = (int16_t)(sequence - recent->highest);
+    if (!recent->started || recent->ssrc != ssrc || ahead <= -RECENT_RESTART) {
+        begin(recent, ssrc, sequence, timestamp);
+        return KB_RECENT_NEW;
+    }
+    if (ahead > 0) {
+        recent->here = ahead < KB_RECENT_PACKETS ? recent->here << ahead | 1 : 1;
+        recent->highest = sequence;
+        recent->since = (uint16_t)(recent->since + ahead < UINT16_MAX ? recent->since + ahead : UINT16_MAX);
+    } else {
+        unsigned behind = (unsigned)-ahead;
+        if (behind >= KB_RECENT_PACKETS)
+            return KB_RECENT_OLD;
+        if (recent->here >> behind & 1)
+            return KB_RECENT_KNOWN;
+        recent->here |= 1ull << behind;
+        if (behind > recent->since)
+            recent->since = (uint16_t)behind; /* the stream's first packets changed places */
+    }
+    recent->timestamps[sequence % KB_RECENT_PACKETS] = timestamp;
+    return KB_RECENT_NEW;
+}
+
+bool kb_recent_fill(kb_recent *recent, uint16_t sequence, uint32_t timestamp)
+{
+    unsigned behind = (uint16_t)(recent->highest - sequence);
+    if (!recent->started || behind == 0 || behind >= KB_RECENT_PACKETS || behind > recent->since ||
+        recent->here >> behind & 1)
+        return false;
+    uint64_t later = recent->here & ((1ull << behind) - 1); /* never empty: bit 0 is */
+    unsigned next = 63u - (unsigned)__builtin_clzll(later);
+    const uint32_t *timestamps = recent->timestamps;
+    if ((int32_t)(timestamps[(recent->highest - next) % KB_RECENT_PACKETS] - timestamp) <= 0)
+        return false;
+    uint64_t earlier = behind + 1 < KB_RECENT_PACKETS ? recent->here >> (behind + 1) : 0;
+    if (earlier) {
+        unsigned before = behind + 1 + (unsigned)__builtin_ctzll(earlier);
+        if ((int32_t)(timestamp - timestamps[(recent->highest - before) % KB_RECENT_PACKETS]) <= 0)
+            return false;
+    }
+    recent->here |= 1ull << behind;
+    recent->timestamps[sequence % KB_RECENT_PACKETS] = timestamp;
+    return true;
 }

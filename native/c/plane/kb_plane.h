@@ -237,7 +237,7 @@ enum kb_layer_reading {
     KB_LAYER_NACKS,   /* packets asked for */
     KB_LAYER_PLIS,
     KB_LAYER_KEY_FRAMES,
-    KB_LAYER_RECOVERED, /* packets that came by RTX */
+    KB_LAYER_RECOVERED, /* packets that came by RTX, of sound those that came only as copies */
     KB_LAYER_LAST_NS,
     KB_LAYER_READINGS,
 };

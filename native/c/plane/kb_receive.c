@@ -102,7 +102,7 @@ static uint8_t level_of(const kb_media *media)
     return kb_rtp_has(&media->extensions, KB_EXT_LEVEL) ? media->packet[media->extensions.at[KB_EXT_LEVEL]] : 0x7f;
 }
 
-static void push_to_mix(kb_plane *plane, kb_track *track, const kb_media *media, int64_t now_ns)
+void kb_receive_mix(kb_plane *plane, kb_track *track, const kb_media *media, int64_t now_ns)
 {
     if (media->bytes > KB_BUS_PAYLOAD_BYTES) {
         KB_COUNT(plane, mix_oversized);
@@ -300,9 +300,7 @@ static void receive_media(kb_plane *plane, kb_track *track, kb_rx_stream *stream
             kb_reading_add(layer_reading(track, media->layer, KB_LAYER_RECOVERED), 1);
         return;
     }
-    if (track->mix_source)
-        push_to_mix(plane, track, media, now_ns);
-    kb_forward(plane, track, media, now_ns);
+    kb_audio_receive(plane, track, media, now_ns);
 }
 
 void kb_receive_rtp(kb_plane *plane, kb_peer *peer, int tuple, uint8_t *data, size_t size, int64_t now_ns)

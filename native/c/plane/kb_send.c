@@ -115,6 +115,21 @@ static void rewrite_payload(uint8_t *payload, const kb_media *media, const kb_se
         payload[frame->tl0_at] = numbers->tl0;
 }
 
+/* The payload as this listener takes it; returns its size, 0 = there is no room. */
+static size_t put_payload(uint8_t *out, size_t room, const kb_slot *slot, const kb_media *media)
+{
+    if (!kb_slot_takes_red(slot, media)) {
+        if (media->bytes > room)
+            return 0;
+        memcpy(out, media->payload, media->bytes);
+        return media->bytes;
+    }
+    unsigned within = kb_slot_red_within(slot, media);
+    if (kb_red_bytes(media->red, within) > room)
+        return 0;
+    return kb_red_write(out, media->red, slot->types[KB_CODEC_OPUS].number, within);
+}
+
 static void note_sent(kb_peer *peer, uint16_t mask, size_t bytes, int64_t now_ns)
 {
     if (mask & 1u << KB_EXT_TRANSPORT_CC) {
@@ -131,7 +146,7 @@ size_t kb_slot_send(kb_plane *plane, kb_slot *slot, const kb_media *media, const
                     int64_t now_ns)
 {
     kb_peer *peer = &plane->peers[slot->peer];
-    const kb_payload_type *type = &slot->types[media->codec];
+    const kb_payload_type *type = &slot->types[kb_slot_takes_red(slot, media) ? KB_CODEC_RED : media->codec];
     extension_values own;
     kb_rtp_out header = {
         .ssrc = again ? slot->setup.rtx_ssrc : slot->setup.ssrc,
@@ -145,16 +160,17 @@ size_t kb_slot_send(kb_plane *plane, kb_slot *slot, const kb_media *media, const
     size_t at = kb_rtp_write(packet, &header);
     /* RFC 4588 §4: the original sequence number, then the original payload. */
     size_t original = again ? 2 : 0;
-    if (at + original + media->bytes + peer->tag_bytes > KB_EGRESS_BUFFER_BYTES) {
+    size_t payload = put_payload(packet + at + original, KB_EGRESS_BUFFER_BYTES - at - original - peer->tag_bytes,
+                                 slot, media);
+    if (payload == 0) {
         KB_COUNT(plane, protect_failed);
         return 0;
     }
     if (again)
         kb_put16(packet + at, numbers->sequence);
-    memcpy(packet + at + original, media->payload, media->bytes);
     if (slot->video)
         rewrite_payload(packet + at + original, media, numbers);
-    int bytes = (int)(at + original + media->bytes);
+    int bytes = (int)(at + original + payload);
     bool sealed = peer->gcm && !again ? kb_gcm_protect(peer->gcm, &slot->index, packet, at, &bytes)
                                       : plane->config.srtp.protect(peer->transmit, packet, &bytes) == KB_SRTP_OK;
     if (!sealed) {

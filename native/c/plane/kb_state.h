@@ -124,6 +124,7 @@ struct kb_track {
     int64_t rated_ns;  /* when the bitrates were last read */
     int64_t remb_ns;
     kb_bucket packets; /* of audio */
+    kb_recent recent;  /* of audio that may come twice */
     kb_slot *listeners, *last_listener; /* constant order = constant delay */
     kb_slot *waiting;                   /* slots that change to this track with its next packet, or key frame */
     kb_track *next_of_peer;
@@ -266,6 +267,19 @@ static inline uint32_t kb_handle_index(uint32_t handle)
     return handle & 0xffff;
 }
 
+/* Whether the slot's listener takes the packet together with its copies. */
+static inline bool kb_slot_takes_red(const kb_slot *slot, const kb_media *media)
+{
+    return media->red && slot->has_type[KB_CODEC_RED];
+}
+
+/* How old the copies in a packet that was just mapped may be: nothing from before a source change. */
+static inline unsigned kb_slot_red_within(const kb_slot *slot, const kb_media *media)
+{
+    uint16_t behind = (uint16_t)(slot->remap.highest - media->rtp.sequence);
+    return slot->remap.since_base > behind ? (unsigned)(slot->remap.since_base - behind) : 0;
+}
+
 /* The entity with exactly this handle, or NULL. */
 static inline kb_peer *kb_peer_at(kb_plane *plane, uint32_t handle)
 {
@@ -350,6 +364,12 @@ void kb_receive_rtp(kb_plane *plane, kb_peer *peer, int tuple, uint8_t *data, si
 bool kb_receive_may(kb_plane *plane, kb_peer *peer, uint32_t ssrc, int64_t now_ns);
 /* After authentication: the table's entry, made when new. Call only after `kb_receive_may`. */
 kb_rx_stream *kb_receive_stream(kb_plane *plane, kb_peer *peer, uint32_t ssrc, int64_t now_ns);
+
+/* Copies the payload to the mixer. */
+void kb_receive_mix(kb_plane *plane, kb_track *track, const kb_media *media, int64_t now_ns);
+
+/* kb_audio.c: what a packet of sound has to tell that was not known, to the mixer and to those who listen. */
+void kb_audio_receive(kb_plane *plane, kb_track *track, kb_media *media, int64_t now_ns);
 
 /* kb_route.c: the track of an authenticated packet, NULL = none; sets the stream's track and layer. */
 kb_track *kb_route(kb_plane *plane, kb_peer *peer, kb_rx_stream *stream, const kb_rtp *rtp, const kb_media *media);

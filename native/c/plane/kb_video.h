@@ -5,6 +5,7 @@
 
 #include "kb_codec.h"
 #include "kb_loss.h"
+#include "kb_red.h"
 #include "kb_remap.h"
 #include "kb_rtp.h"
 
@@ -14,6 +15,10 @@
 #define KB_SENT_PACKETS 512u
 #define KB_STORED_BYTES 1500
 
+/* Sound that came as a copy is for those who cannot take the copies themselves; when its own packet comes after all,
+ * it is for the others. */
+typedef enum kb_audience { KB_FOR_ALL, KB_FOR_PLAIN, KB_FOR_RED } kb_audience;
+
 /* One packet on its way through the plane, whoever it comes from. */
 typedef struct kb_media {
     const uint8_t *packet; /* what the extensions' offsets count from */
@@ -22,8 +27,10 @@ typedef struct kb_media {
     kb_remap_in rtp;
     kb_rtp_extensions extensions;
     kb_frame_info frame;
+    const kb_red *red; /* the copies that came with it, NULL = none; `payload` is the packet alone */
     uint8_t codec;
     uint8_t layer;
+    uint8_t audience;
     bool marker;
 } kb_media;
 

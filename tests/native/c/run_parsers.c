@@ -5,6 +5,7 @@
 #include "kb_codec.h"
 #include "kb_framing.h"
 #include "kb_index.h"
+#include "kb_red.h"
 #include "kb_rtcp.h"
 #include "kb_rtp.h"
 #include "kb_stun.h"
@@ -36,6 +37,8 @@ static void parse(const uint8_t *data, size_t size)
     kb_fuzz_rtcp(exact, size);
     kb_fuzz_codec(exact, size);
     kb_fuzz_twcc(exact, size);
+    if (kb_fuzz_red(exact, size) < KB_RED_MALFORMED)
+        abort(); /* written and read again it was another packet */
     if (kb_fuzz_framing(exact, size) < 0)
         abort(); /* bytes one at a time gave other frames */
     free(exact);
@@ -102,6 +105,11 @@ static void parse_built_in(unsigned long mutations)
         0x8f, 206, 0, 5, 0, 0, 0, 1, 0, 0, 0, 0, 'R', 'E', 'M', 'B', 1, 0, 0, 0, 0, 0, 0, 7,
         0xa1, 203, 0, 2, 0, 0, 0, 1, 0, 0, 0, 4,
     };
+    /* Two copies of 20 ms frames before a third. */
+    static const uint8_t red[] = {0xef, 0x1e, 0, 3, 0xef, 0x0f, 0, 4, 0x6f, 0x78, 1, 2, 0x78, 3, 4, 5, 0x78, 6};
+    if (kb_fuzz_red(red, sizeof red) != 2)
+        abort();
+    parse_all(red, sizeof red, mutations);
     if (kb_rtcp_check(reports, sizeof reports) != 4 || kb_fuzz_rtp(rtp, sizeof rtp) != 5)
         abort(); /* not seeds any more */
     parse_all(stun, sizeof stun, mutations);

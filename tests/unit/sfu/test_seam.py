@@ -90,7 +90,7 @@ def test_every_section_is_answered_in_place_and_the_data_channel_rejected():
     lines = answer_to(CHROMIUM_LIKE, AUDIO).split("\r\n")
     media = [line for line in lines if line.startswith("m=")]
     assert media == [
-        "m=audio 4321 UDP/TLS/RTP/SAVPF 111",
+        "m=audio 4321 UDP/TLS/RTP/SAVPF 63 111",
         "m=audio 4321 UDP/TLS/RTP/SAVPF 111",
         "m=application 0 UDP/DTLS/SCTP webrtc-datachannel",
     ]
@@ -121,6 +121,32 @@ def test_the_answer_sends_where_the_offer_receives_and_the_other_way_round():
     assert "unknown" not in answer
     assert "useinbandfec=1" in first
     assert "maxaveragebitrate=64000" in first
+
+
+def test_redundant_audio_of_the_opus_that_is_agreed_on_stands_first():
+    first, second, _ = answer_to(CHROMIUM_LIKE, AUDIO).split("\r\nm=")[1:]
+    assert "a=rtpmap:63 red/48000/2" in first.split("\r\n")
+    assert "a=fmtp:63 111/111" in first.split("\r\n")
+    assert "red" not in second
+
+
+@pytest.mark.parametrize(
+    ("offered", "agreed"),
+    [
+        ("a=fmtp:63 111/111/111", True),
+        ("a=fmtp:63 111", False),
+        ("a=fmtp:63 111/9", False),
+        ("a=fmtp:63 9/111", False),
+        ("a=fmtp:63 111/111;111/9", False),
+        ("a=fmtp:63 111/²", False),
+        ("a=fmtp:63 /", False),
+        ("a=x-no-fmtp", False),
+    ],
+)
+def test_redundant_audio_of_anything_else_is_not_agreed_on(offered, agreed):
+    answer = answer_to(CHROMIUM_LIKE.replace("a=fmtp:63 111/111", offered), AUDIO)
+    assert ("red/48000/2" in answer) == agreed
+    assert (offered in answer) == agreed
 
 
 def test_a_peer_that_may_not_publish_gets_an_inactive_section():
