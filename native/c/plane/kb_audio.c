@@ -96,3 +96,9 @@ void kb_audio_receive(kb_plane *plane, kb_track *track, kb_media *media, int64_t
     receive(plane, track, media, now_ns);
     media->red = NULL;
 }
+
+void kb_audio_empty(kb_track *track, const kb_media *media)
+{
+    if (type_of(track, KB_CODEC_RED) >= 0)
+        kb_recent_receive(&track->recent, media->rtp.ssrc, media->rtp.sequence, media->rtp.timestamp);
+}

@@ -288,6 +288,8 @@ static void receive_media(kb_plane *plane, kb_track *track, kb_rx_stream *stream
         KB_COUNT(plane, rtp_empty);
         if (track->video && kb_loss_receive(&layer->video->loss, media->rtp.sequence, false))
             kb_forward_empty(track, media->layer, media->rtp.sequence);
+        if (!track->video)
+            kb_audio_empty(track, media);
         return;
     }
     note_running(plane, track, now_ns);
