@@ -132,10 +132,9 @@ async def test_a_lossy_speaker_is_heard_whole_with_copies_and_without(
     print(f"{lost} datagrams lost, {counted('red_recovered')} recovered")
     # The one lost packets and plays their copies; Chromium counts those it has no need of as
     # discarded. The other one was sent more packets than came in, and none is missing.
-    assert with_copies["packetsLost"] > 10
     assert with_copies["packetsDiscarded"] > 100
     assert with_copies["packetsReceived"] - with_copies["packetsDiscarded"] > 10
     assert without["packetsReceived"] > with_copies["packetsReceived"] + 10
-    assert without["packetsLost"] < with_copies["packetsLost"] / 2
+    assert with_copies["packetsLost"] - without["packetsLost"] > 10
     assert counted("red_sent") > 100
     assert counted("red_malformed") == counted("red_misplaced") == counted("protect_failed") == 0

@@ -101,4 +101,5 @@ void kb_audio_empty(kb_track *track, const kb_media *media)
 {
     if (type_of(track, KB_CODEC_RED) >= 0)
         kb_recent_receive(&track->recent, media->rtp.ssrc, media->rtp.sequence, media->rtp.timestamp);
+    kb_forward_empty(track, media->layer, media->rtp.sequence);
 }

@@ -286,10 +286,10 @@ static void receive_media(kb_plane *plane, kb_track *track, kb_rx_stream *stream
         return;
     if (media->bytes == 0) {
         KB_COUNT(plane, rtp_empty);
-        if (track->video && kb_loss_receive(&layer->video->loss, media->rtp.sequence, false))
-            kb_forward_empty(track, media->layer, media->rtp.sequence);
         if (!track->video)
             kb_audio_empty(track, media);
+        else if (kb_loss_receive(&layer->video->loss, media->rtp.sequence, false))
+            kb_forward_empty(track, media->layer, media->rtp.sequence);
         return;
     }
     note_running(plane, track, now_ns);

@@ -370,7 +370,7 @@ void kb_receive_mix(kb_plane *plane, kb_track *track, const kb_media *media, int
 
 /* kb_audio.c: what a packet of sound has to tell that was not known, to the mixer and to those who listen. */
 void kb_audio_receive(kb_plane *plane, kb_track *track, kb_media *media, int64_t now_ns);
-/* A packet without sound: its number is not missing. */
+/* A packet without sound (Chromium probes with such): nobody misses it. */
 void kb_audio_empty(kb_track *track, const kb_media *media);
 
 /* kb_route.c: the track of an authenticated packet, NULL = none; sets the stream's track and layer. */
