@@ -34,7 +34,9 @@ FORWARDED_VIDEO: Final = frozenset({"VP8", "H264", "VP9", "AV1"})
 
 # What the plane answers; everything else that is offered is not agreed on.
 _VIDEO_FEEDBACK: Final = frozenset({"nack", "nack pli", "ccm fir", "goog-remb", "transport-cc"})
-_AUDIO_FEEDBACK: Final = frozenset({"transport-cc"})
+# `nack` for what we receive: what we send has no RTX (docs/decisions/006).
+_AUDIO_SENT_FEEDBACK: Final = frozenset({"transport-cc"})
+_AUDIO_RECEIVED_FEEDBACK: Final = _AUDIO_SENT_FEEDBACK | {"nack"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +131,11 @@ def _codecs(section: Section, *, sends: bool) -> tuple[AnsweredCodec, ...]:
         if opus is None:
             return ()
         # RED first: Chromium sends the first codec of the answer.
+        feedback = _AUDIO_SENT_FEEDBACK if sends else _AUDIO_RECEIVED_FEEDBACK
         red = [c for c in section.codecs if _is_red_of(c, opus)][:1]
         return (
-            *(AnsweredCodec(_agreed(c, _AUDIO_FEEDBACK, c.parameters)) for c in red),
-            AnsweredCodec(_agreed(opus, _AUDIO_FEEDBACK, OPUS_PARAMETERS)),
+            *(AnsweredCodec(_agreed(c, feedback, c.parameters)) for c in red),
+            AnsweredCodec(_agreed(opus, feedback, OPUS_PARAMETERS)),
         )
     chosen = tuple(_video(section))
     return chosen if sends else chosen[:1]

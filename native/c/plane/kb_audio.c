@@ -1,6 +1,12 @@
-/* Sound that came in: copies of lost packets (RFC 2198) are taken out, everything is told once. */
+/* Sound that came in: copies of lost packets (RFC 2198) are taken out, what else is lost is asked for, everything is
+ * told once. */
 #define _GNU_SOURCE
 #include "kb_state.h"
+
+#define UNKNOWN_RTT_NS 100000000
+#define LONGEST_RTT_NS 150000000
+/* From when it was due to when its repair is of no use. */
+#define LONGEST_WAIT_NS 300000000
 
 static void tell(kb_plane *plane, kb_track *track, const kb_media *media, int64_t now_ns)
 {
@@ -66,9 +72,40 @@ static void recover(kb_plane *plane, kb_track *track, const kb_media *media, int
     }
 }
 
+/* Asks for what did not come and was in no copy. It must be back before its turn to be played: a mix waits 20 ms for
+ * each per cent of late packets, 400 ms at most, so a repair over a longer path than this comes too late at any loss a
+ * voice can bear. */
+static void ask_for_lost(kb_plane *plane, kb_track *track, const kb_media *media)
+{
+    kb_peer *peer = &plane->peers[track->peer];
+    int64_t rtt_ns = peer->rtt_ns ? peer->rtt_ns : UNKNOWN_RTT_NS;
+    int64_t frame_ns = (int64_t)kb_opus_samples(media->payload, media->bytes) * 62500 / 3;
+    if (rtt_ns > LONGEST_RTT_NS || frame_ns == 0 || !peer->transmit || !kb_peer_egress(peer))
+        return;
+    uint16_t due[KB_RECENT_PACKETS];
+    /* A copy may come with the next packet: what is one behind is not yet lost. */
+    unsigned from = media->red ? 2 : 1;
+    unsigned retry = (unsigned)((rtt_ns + frame_ns - 1) / frame_ns) + 1;
+    unsigned most = (unsigned)((LONGEST_WAIT_NS - rtt_ns) / frame_ns);
+    size_t count = kb_recent_due(&track->recent, from, retry, most, due);
+    if (count == 0)
+        return;
+    uint8_t *packet = kb_egress_claim(plane->egress);
+    size_t bytes = kb_rtcp_write_nack(packet, peer->rtcp_ssrc, media->rtp.ssrc, due, count);
+    kb_reading_add(&track->readings[KB_TRACK_LAYERS + KB_LAYER_NACKS], count);
+    if (kb_rtcp_send(plane, peer, packet, bytes))
+        KB_COUNT(plane, nacks_sent);
+}
+
+/* Whether a packet may come twice, or is asked for. */
+static bool is_watched(const kb_track *track)
+{
+    return track->setup.nack || type_of(track, KB_CODEC_RED) >= 0;
+}
+
 static void receive(kb_plane *plane, kb_track *track, kb_media *media, int64_t now_ns)
 {
-    if (type_of(track, KB_CODEC_RED) >= 0) {
+    if (is_watched(track)) {
         /* Sent to a listener a second time it would be a second packet under one SRTP index, which libsrtp and our own
          * GCM refuse; and the mixer has it. */
         switch (kb_recent_receive(&track->recent, media->rtp.ssrc, media->rtp.sequence, media->rtp.timestamp)) {
@@ -86,6 +123,8 @@ static void receive(kb_plane *plane, kb_track *track, kb_media *media, int64_t n
             recover(plane, track, media, now_ns);
     }
     tell(plane, track, media, now_ns);
+    if (track->setup.nack)
+        ask_for_lost(plane, track, media);
 }
 
 void kb_audio_receive(kb_plane *plane, kb_track *track, kb_media *media, int64_t now_ns)
@@ -99,7 +138,7 @@ void kb_audio_receive(kb_plane *plane, kb_track *track, kb_media *media, int64_t
 
 void kb_audio_empty(kb_track *track, const kb_media *media)
 {
-    if (type_of(track, KB_CODEC_RED) >= 0)
+    if (is_watched(track))
         kb_recent_receive(&track->recent, media->rtp.ssrc, media->rtp.sequence, media->rtp.timestamp);
     kb_forward_empty(track, media->layer, media->rtp.sequence);
 }

@@ -92,6 +92,7 @@ static void begin(kb_recent *recent, uint32_t ssrc, uint16_t sequence, uint32_t 
     recent->highest = sequence;
     recent->since = 0;
     recent->here = 1;
+    recent->asked = recent->asked_again = 0;
     recent->timestamps[sequence % KB_RECENT_PACKETS] = timestamp;
 }
 
@@ -103,7 +104,10 @@ kb_recent_verdict kb_recent_receive(kb_recent *recent, uint32_t ssrc, uint16_t s
         return KB_RECENT_NEW;
     }
     if (ahead > 0) {
-        recent->here = ahead < KB_RECENT_PACKETS ? recent->here << ahead | 1 : 1;
+        bool near = ahead < KB_RECENT_PACKETS;
+        recent->here = (near ? recent->here << ahead : 0) | 1;
+        recent->asked = near ? recent->asked << ahead : 0;
+        recent->asked_again = near ? recent->asked_again << ahead : 0;
         recent->highest = sequence;
         recent->since = (uint16_t)(recent->since + ahead < UINT16_MAX ? recent->since + ahead : UINT16_MAX);
     } else {
@@ -140,4 +144,27 @@ bool kb_recent_fill(kb_recent *recent, uint16_t sequence, uint32_t timestamp)
     recent->here |= 1ull << behind;
     recent->timestamps[sequence % KB_RECENT_PACKETS] = timestamp;
     return true;
+}
+
+size_t kb_recent_due(kb_recent *recent, unsigned from, unsigned retry, unsigned most,
+                     uint16_t out[KB_RECENT_PACKETS])
+{
+    size_t count = 0;
+    if (most >= KB_RECENT_PACKETS)
+        most = KB_RECENT_PACKETS - 1;
+    if (most > recent->since)
+        most = recent->since;
+    for (unsigned behind = most; behind >= from && behind > 0; behind--) {
+        uint64_t bit = 1ull << behind;
+        if (recent->here & bit || recent->asked_again & bit)
+            continue;
+        if (recent->asked & bit) {
+            if (behind < from + retry)
+                continue;
+            recent->asked_again |= bit;
+        }
+        recent->asked |= bit;
+        out[count++] = (uint16_t)(recent->highest - behind);
+    }
+    return count;
 }

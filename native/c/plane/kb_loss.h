@@ -43,6 +43,7 @@ size_t kb_loss_due(kb_loss *loss, int64_t now_ns, int64_t rtt_ns, uint16_t *out,
  * a valid start. */
 typedef struct kb_recent {
     uint64_t here; /* bit i = the packet `highest` − i */
+    uint64_t asked, asked_again; /* those that were missed */
     uint32_t timestamps[KB_RECENT_PACKETS]; /* of those that are here, by the low bits of their sequence numbers */
     uint32_t ssrc;
     uint16_t highest;
@@ -61,5 +62,9 @@ kb_recent_verdict kb_recent_receive(kb_recent *recent, uint32_t ssrc, uint16_t s
 /* A copy of a packet from before the highest came. True, and the packet is here from now on, if it is missing and its
  * timestamp lies between those of its neighbours. */
 bool kb_recent_fill(kb_recent *recent, uint16_t sequence, uint32_t timestamp);
+/* What to ask for now, oldest first, in `out`: what is missing and `from` … `most` packets behind the highest, once, and
+ * once more when it is `retry` packets further behind. 1 ≤ from ≤ most. Returns how many, at most KB_RECENT_PACKETS. */
+size_t kb_recent_due(kb_recent *recent, unsigned from, unsigned retry, unsigned most,
+                     uint16_t out[KB_RECENT_PACKETS]);
 
 #endif
