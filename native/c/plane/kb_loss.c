@@ -156,15 +156,18 @@ size_t kb_recent_due(kb_recent *recent, unsigned from, unsigned retry, unsigned 
         most = recent->since;
     for (unsigned behind = most; behind >= from && behind > 0; behind--) {
         uint64_t bit = 1ull << behind;
+        uint16_t sequence = (uint16_t)(recent->highest - behind);
+        uint16_t *asked_at = &recent->asked_at[sequence % KB_RECENT_PACKETS];
         if (recent->here & bit || recent->asked_again & bit)
             continue;
         if (recent->asked & bit) {
-            if (behind < from + retry)
+            if ((uint16_t)(recent->highest - *asked_at) < retry)
                 continue;
             recent->asked_again |= bit;
         }
         recent->asked |= bit;
-        out[count++] = (uint16_t)(recent->highest - behind);
+        *asked_at = recent->highest;
+        out[count++] = sequence;
     }
     return count;
 }

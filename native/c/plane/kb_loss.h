@@ -43,7 +43,8 @@ size_t kb_loss_due(kb_loss *loss, int64_t now_ns, int64_t rtt_ns, uint16_t *out,
  * a valid start. */
 typedef struct kb_recent {
     uint64_t here; /* bit i = the packet `highest` − i */
-    uint64_t asked, asked_again; /* those that were missed */
+    uint64_t asked, asked_again;
+    uint16_t asked_at[KB_RECENT_PACKETS]; /* what was the highest then */
     uint32_t timestamps[KB_RECENT_PACKETS]; /* of those that are here, by the low bits of their sequence numbers */
     uint32_t ssrc;
     uint16_t highest;
@@ -63,7 +64,7 @@ kb_recent_verdict kb_recent_receive(kb_recent *recent, uint32_t ssrc, uint16_t s
  * timestamp lies between those of its neighbours. */
 bool kb_recent_fill(kb_recent *recent, uint16_t sequence, uint32_t timestamp);
 /* What to ask for now, oldest first, in `out`: what is missing and `from` … `most` packets behind the highest, once, and
- * once more when it is `retry` packets further behind. 1 ≤ from ≤ most. Returns how many, at most KB_RECENT_PACKETS. */
+ * once more `retry` packets later. from ≥ 1. Returns how many. */
 size_t kb_recent_due(kb_recent *recent, unsigned from, unsigned retry, unsigned most,
                      uint16_t out[KB_RECENT_PACKETS]);
 
