@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 from kabina.native.plane import Extension, Kind, MediaCodec, PayloadType
-from kabina_sim.plane_client import Camera, read_feedback
+from kabina_sim.plane_client import Camera, read_feedback, transport_feedback
 
 RIDS = ("q", "h", "f")
 TRANSPORT_CC = {Extension.TRANSPORT_CC: 6}
@@ -87,18 +87,6 @@ def test_a_narrow_path_gets_a_lower_layer_and_a_wide_one_the_highest_again(plane
     assert plane.slot_readings(slot).estimate_bps <= 300_000
     film(10, 5_000_000)
     assert layers[-1] == 2
-
-
-def transport_feedback(first: int, arrivals_ms: list[float], *, number: int) -> bytes:
-    """Everything from `first` on arrived, at these times (draft-holmer-rmcat-transport-wide-cc §3.1)."""
-    base = int(arrivals_ms[0] // 64)
-    ticks = [round(at * 4) for at in arrivals_ms]
-    deltas = [now - before for before, now in zip([base * 256, *ticks], ticks, strict=False)]
-    chunks = struct.pack("!H", 2 << 13 | len(deltas))
-    body = struct.pack("!HHI", first & 0xFFFF, len(deltas), base << 8 | number & 0xFF) + chunks
-    body += b"".join(struct.pack("!h", delta) for delta in deltas)
-    body += bytes(-len(body) % 4)
-    return struct.pack("!BBHII", 0x8F, 205, 2 + len(body) // 4, 1, 0) + body
 
 
 def test_a_path_is_probed_with_packets_that_were_sent_already(plane, clock, connect):

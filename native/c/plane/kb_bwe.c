@@ -33,6 +33,14 @@
 #define FORGET_NS (500 * MS)
 #define REMB_LASTS_NS (5 * SECOND)
 
+/* Pacing. A path that was never seen full carries more than the estimate says: libwebrtc's factor, which only takes the
+ * edge off a burst; and not less than this, as an estimate begins at a guess. A known bottleneck gets what it
+ * carries: what is beyond stands in its queue, where it delays sound and is lost, or here, where neither is so. */
+#define PACE_UNKNOWN 2.5
+#define PACE_UNKNOWN_LEAST_BPS 2500000.0
+#define PACE_LEAST 0.9 /* of the estimate: layers are chosen by it */
+#define PACE_MOST 1.5
+
 static double least(double a, double b)
 {
     return a < b ? a : b;
@@ -365,4 +373,17 @@ bool kb_bwe_probing(const kb_bwe *b)
 uint32_t kb_bwe_bps(const kb_bwe *b)
 {
     return (uint32_t)b->bps;
+}
+
+uint32_t kb_bwe_pace_bps(const kb_bwe *b)
+{
+    if (b->capacity_bps <= 0) /* a receiver's own estimate is no guess */
+        return (uint32_t)most(PACE_UNKNOWN * b->bps, b->remb_ns ? 0 : PACE_UNKNOWN_LEAST_BPS);
+    return (uint32_t)least(most(b->capacity_bps, PACE_LEAST * b->bps), PACE_MOST * b->bps);
+}
+
+void kb_bwe_postpone(kb_bwe *b, int64_t now_ns)
+{
+    if (b->probe.next_ns < now_ns + PROBE_RETRY_NS)
+        b->probe.next_ns = now_ns + PROBE_RETRY_NS;
 }

@@ -76,5 +76,10 @@ size_t kb_bwe_padding(kb_bwe *bwe, int64_t now_ns);
 /* Whether what goes out now belongs to a probe: mark it in the history. */
 bool kb_bwe_probing(const kb_bwe *bwe);
 uint32_t kb_bwe_bps(const kb_bwe *bwe);
+/* How fast pictures may leave: what the path was seen to carry, or, while it was never full, well beyond
+ * the estimate. */
+uint32_t kb_bwe_pace_bps(const kb_bwe *bwe);
+/* No probe begins in the next 100 ms: what waits to be sent says nothing of the path. */
+void kb_bwe_postpone(kb_bwe *bwe, int64_t now_ns);
 
 #endif

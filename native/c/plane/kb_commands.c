@@ -126,6 +126,7 @@ static void add_slot(kb_plane *plane, uint32_t handle, const kb_add_slot *with)
     peer->slots = slot;
     if (with->down)
         peer->down = with->down;
+    slot->down = peer->down;
     kb_remap_init(&slot->remap, with->clock_rate, with->first_sequence, with->first_timestamp);
     slot->layer = -1;
     slot->limit = slot->allocated = KB_ANY_LAYER;

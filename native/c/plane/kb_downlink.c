@@ -27,8 +27,15 @@ void kb_downlink_sent(kb_peer *peer, const uint16_t *sequence, size_t bytes, int
         return;
     kb_bwe *bwe = bwe_of(peer->down, now_ns);
     kb_bwe_sent(bwe, bytes, now_ns);
+    kb_pacer_sent(&peer->down->pacer, bytes, now_ns);
     if (sequence)
         kb_twcc_sent(&peer->down->history, *sequence, bytes, kb_bwe_probing(bwe), now_ns);
+}
+
+static void pace(kb_downlink *down)
+{
+    if (down->heard)
+        kb_pacer_rate(&down->pacer, kb_bwe_pace_bps(&down->bwe));
 }
 
 bool kb_downlink_feedback(kb_plane *plane, kb_peer *peer, const kb_rtcp_packet *packet, int64_t now_ns)
@@ -42,6 +49,7 @@ bool kb_downlink_feedback(kb_plane *plane, kb_peer *peer, const kb_rtcp_packet *
         return false;
     down->heard |= count > 0;
     kb_bwe_feedback(bwe, plane->samples, (size_t)count, now_ns);
+    pace(down);
     return true;
 }
 
@@ -51,6 +59,7 @@ void kb_downlink_remb(kb_peer *peer, uint64_t bps, int64_t now_ns)
         return;
     kb_bwe_remb(bwe_of(peer->down, now_ns), bps, now_ns);
     peer->down->heard = true;
+    pace(peer->down);
 }
 
 static void fill(const kb_slot *slot, kb_allocation_slot *out)
@@ -111,11 +120,13 @@ static void probe(kb_plane *plane, kb_peer *peer, int64_t now_ns)
         slot = slot->next_of_peer;
     if (!slot || !peer->transmit || !kb_peer_egress(peer))
         return;
+    kb_pacer before = peer->down->pacer; /* pictures need not wait because more than the estimate is tried */
     for (int i = 0; i < PROBES_PER_TURN; i++) {
         size_t bytes = kb_bwe_padding(&peer->down->bwe, now_ns);
         if (bytes == 0 || kb_slot_probe(plane, slot, bytes, now_ns) == 0)
-            return;
+            break;
     }
+    peer->down->pacer = before;
 }
 
 static void run_peer(kb_plane *plane, kb_peer *peer, int64_t now_ns)
@@ -124,7 +135,10 @@ static void run_peer(kb_plane *plane, kb_peer *peer, int64_t now_ns)
     down->advanced_ns = now_ns;
     if (!down->heard)
         return;
+    if (down->pacer.slots)
+        kb_bwe_postpone(&down->bwe, now_ns);
     kb_bwe_advance(&down->bwe, now_ns);
+    pace(down);
     probe(plane, peer, now_ns);
     if (now_ns - down->allocated_ns >= ALLOCATE_EVERY_NS || kb_bwe_bps(&down->bwe) < down->bps)
         kb_downlink_allocate(plane, peer, now_ns);

@@ -4,6 +4,7 @@
 
 #include "kb_allocation.h"
 #include "kb_bwe.h"
+#include "kb_pacer.h"
 #include "kb_twcc.h"
 
 /* 17 kB. Nothing is decided by it before the first feedback came. */
@@ -11,6 +12,7 @@ typedef struct kb_downlink {
     kb_twcc_history history;
     kb_bwe bwe;
     kb_allocation allocation;
+    kb_pacer pacer;
     bool started;
     bool heard;
     uint32_t probes_good; /* when the layers were last allocated */

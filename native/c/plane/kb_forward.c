@@ -13,8 +13,15 @@ static void set_source_reading(kb_slot *slot)
 
 static void set_layer(kb_slot *slot, int layer)
 {
+    if (layer != slot->layer)
+        kb_backlog_forget(slot);
     slot->layer = (int8_t)layer;
     kb_reading_set(&slot->readings[KB_SLOT_LAYER], (uint64_t)(layer + 1));
+}
+
+void kb_slot_stop(kb_slot *slot)
+{
+    set_layer(slot, -1);
 }
 
 static void listen_to(kb_slot *slot, kb_track *track)
@@ -40,9 +47,9 @@ static void stop_listening(kb_slot *slot)
         return;
     *(slot->previous ? &slot->previous->next : &track->listeners) = slot->next;
     *(slot->next ? &slot->next->previous : &track->last_listener) = slot->previous;
+    set_layer(slot, -1);
     slot->source = NULL;
     slot->next = slot->previous = NULL;
-    set_layer(slot, -1);
     kb_remap_switch(&slot->remap);
     set_source_reading(slot);
 }
@@ -130,8 +137,7 @@ static void map_counters(kb_slot *slot, const kb_media *media, bool rebased, kb_
     }
 }
 
-static void send_to_slot(kb_plane *plane, kb_slot *slot, const kb_track *track, const kb_media *media,
-                         int64_t now_ns)
+void kb_slot_forward(kb_plane *plane, kb_slot *slot, const kb_track *track, const kb_media *media, int64_t now_ns)
 {
     kb_peer *peer = &plane->peers[slot->peer];
     if (!peer->transmit || !kb_peer_egress(peer)) {
@@ -212,6 +218,7 @@ static bool takes_packet(kb_slot *slot, const kb_track *track, kb_media *media)
         kb_reading_add(&slot->readings[KB_SLOT_LAYER_SWITCHES], 1);
     }
     set_layer(slot, media->layer);
+    slot->key_timestamp = media->rtp.timestamp;
     kb_remap_switch(&slot->remap);
     return true;
 }
@@ -231,14 +238,16 @@ static void forward_video(kb_plane *plane, kb_track *track, const kb_media *medi
     for (kb_slot *slot = track->listeners; slot; slot = slot->next) {
         kb_media aligned;
         if (slot->layer == media->layer && !slot->paused) {
-            send_to_slot(plane, slot, track, media, now_ns);
+            bool paced = slot->down && slot->down->pacer.ns_per_byte;
+            if (!paced || !kb_backlog_takes(plane, slot, media, now_ns))
+                kb_slot_forward(plane, slot, track, media, now_ns);
             continue;
         }
         if (!media->frame.key || !slot->video)
             continue;
         aligned = *media;
         if (takes_packet(slot, track, &aligned))
-            send_to_slot(plane, slot, track, &aligned, now_ns);
+            kb_slot_forward(plane, slot, track, &aligned, now_ns);
     }
 }
 
@@ -263,13 +272,13 @@ void kb_forward(kb_plane *plane, kb_track *track, const kb_media *media, int64_t
     }
     for (kb_slot *slot = track->listeners; slot; slot = slot->next)
         if (!slot->paused && is_for(media, slot))
-            send_to_slot(plane, slot, track, media, now_ns);
+            kb_slot_forward(plane, slot, track, media, now_ns);
 }
 
 void kb_forward_empty(kb_track *track, int layer, uint16_t sequence)
 {
     for (kb_slot *slot = track->listeners; slot; slot = slot->next)
-        if (slot->layer == layer)
+        if (slot->layer == layer && !(slot->waits && (int16_t)(sequence - slot->cursor) >= 0))
             kb_remap_skip(&slot->remap, sequence);
 }
 

@@ -12,6 +12,7 @@
 #define TIMER_NS 20000000
 #define IDLE_MS 20
 #define IDLE_VIDEO_MS 10 /* what probes a path comes in small portions */
+#define IDLE_BACKLOG_MS 5 /* so do pictures on a narrow one */
 /* Batches read before the rest of the turn gets its share: ≈ 0.4 ms of packets. */
 #define BATCHES_PER_TURN 4
 #define EVENTS 32
@@ -190,7 +191,7 @@ void kb_plane_turn(kb_plane *plane, int timeout_ms)
 {
     kb_ready ready[EVENTS];
     if (plane->video_slots && timeout_ms > IDLE_VIDEO_MS)
-        timeout_ms = IDLE_VIDEO_MS;
+        timeout_ms = plane->backlogs ? IDLE_BACKLOG_MS : IDLE_VIDEO_MS;
     int count = kb_poller_wait(plane->poller, ready, EVENTS,
                                plane->injected_left || plane->reports_now ? 0 : timeout_ms);
     /* IPv4 is asked in every turn; what few hosts use only when there is something, as asking costs a system call. */
@@ -208,6 +209,8 @@ void kb_plane_turn(kb_plane *plane, int timeout_ms)
         kb_timers_run(plane, now_ns);
         plane->timers_ns = now_ns + TIMER_NS;
     }
+    if (plane->backlogs)
+        kb_backlogs_run(plane, now_ns); /* after the sound of this turn */
     if (plane->video_slots)
         kb_downlinks_run(plane, now_ns);
     if (timers || plane->reports_now)

@@ -286,10 +286,15 @@ static void receive_media(kb_plane *plane, kb_track *track, kb_rx_stream *stream
         return;
     if (media->bytes == 0) {
         KB_COUNT(plane, rtp_empty);
-        if (!track->video)
+        if (!track->video) {
             kb_audio_empty(track, media);
-        else if (kb_loss_receive(&layer->video->loss, media->rtp.sequence, false))
+        } else if (kb_loss_receive(&layer->video->loss, media->rtp.sequence, false)) {
+            /* Kept as empty, for those who are not that far yet. */
+            kb_stored *stored = &layer->video->stored[media->rtp.sequence % KB_STORED_PACKETS];
+            stored->used = true;
+            stored->media = (kb_media){.rtp = media->rtp};
             kb_forward_empty(track, media->layer, media->rtp.sequence);
+        }
         return;
     }
     note_running(plane, track, now_ns);

@@ -157,12 +157,19 @@ struct kb_slot {
     kb_remap remap;
     kb_gcm_index index;
     kb_counter_map picture, tl0, frame_number;
+    kb_downlink *down;      /* the peer's */
+    bool waits;             /* packets of the layer from `cursor` on are not sent yet */
+    bool in_backlogs;
+    uint16_t cursor;        /* the source's number */
+    uint32_t key_timestamp; /* the source's, of the last key frame that was begun */
+    uint32_t left_waiting;  /* packets, not counted yet */
     kb_track *source;  /* heard now */
     kb_track *pending; /* wanted next */
     kb_slot *next, *previous;                 /* in source->listeners */
     kb_slot *next_waiting, *previous_waiting; /* in pending->waiting */
     kb_slot *next_of_peer;
     kb_slot *next_video, *previous_video;
+    kb_slot *next_backlog, *previous_backlog;
     uint32_t packets; /* the report's own counts, modulo 2^32 */
     uint32_t octets;
     kb_reading readings[KB_SLOT_READINGS];
@@ -239,6 +246,8 @@ struct kb_plane {
     uint32_t slot_report_from;
     kb_track *video_tracks; /* all of them: what timers walk */
     kb_slot *video_slots;
+    kb_slot *backlogs; /* those with packets that wait, and some that had */
+    int64_t backlogs_ns;
     int64_t downlinks_ns; /* when bandwidth was last looked at */
     kb_twcc_sample samples[KB_TWCC_SAMPLES];
     kb_index by_address; /* value = peer index × KB_PEER_TUPLES + tuple */
@@ -421,6 +430,15 @@ void kb_uplink_received(kb_peer *peer, uint16_t sequence, int64_t now_ns);
 /* Feedback to publishers that is due; every timer. */
 void kb_uplinks_run(kb_plane *plane, int64_t now_ns);
 
+/* kb_backlog.c */
+/* Whether the packet, kept already, waits: the path of the slot's peer has had enough for now. */
+bool kb_backlog_takes(kb_plane *plane, kb_slot *slot, const kb_media *media, int64_t now_ns);
+/* What waits will not be sent. */
+void kb_backlog_forget(kb_slot *slot);
+void kb_backlog_remove_slot(kb_plane *plane, kb_slot *slot);
+/* Sends what may go by now; does nothing when it was called less than 5 ms ago. */
+void kb_backlogs_run(kb_plane *plane, int64_t now_ns);
+
 /* kb_video.c */
 /* Whether the publisher sends the layer: it is not seconds behind the others. */
 bool kb_layer_exists(const kb_track *track, int layer);
@@ -442,6 +460,10 @@ void kb_video_run(kb_plane *plane, int64_t now_ns);
 
 /* kb_forward.c */
 void kb_forward(kb_plane *plane, kb_track *track, const kb_media *media, int64_t now_ns);
+/* One packet of the slot's present source and layer, with the numbers that come next. */
+void kb_slot_forward(kb_plane *plane, kb_slot *slot, const kb_track *track, const kb_media *media, int64_t now_ns);
+/* Nothing more is sent before a key frame. */
+void kb_slot_stop(kb_slot *slot);
 /* A packet without payload: it takes no number of those who listen. */
 void kb_forward_empty(kb_track *track, int layer, uint16_t sequence);
 /* The layer's numbers began anew: who gets it waits for a key frame. */

@@ -117,10 +117,8 @@ void kb_slot_limit(kb_plane *plane, kb_slot *slot, const kb_limit_slot *limit, i
 {
     slot->limit = limit->layer;
     slot->paused = limit->paused;
-    if (slot->paused && slot->video) {
-        slot->layer = -1; /* it begins again with a key frame */
-        kb_reading_set(&slot->readings[KB_SLOT_LAYER], 0);
-    }
+    if (slot->paused && slot->video)
+        kb_slot_stop(slot);
     /* Before anything is asked for: a key frame of the layer from before would delay that of the right one. */
     kb_downlink_allocate(plane, &plane->peers[slot->peer], now_ns);
     kb_slot_ask(plane, slot, now_ns);
@@ -130,10 +128,8 @@ void kb_slot_allocate(kb_plane *plane, kb_slot *slot, int target, bool at_once, 
 {
     slot->starved = target < 0;
     slot->allocated = (uint8_t)(target < 0 ? 0 : target);
-    if (slot->layer >= 0 && (slot->starved || (at_once && target < slot->layer))) {
-        slot->layer = -1;
-        kb_reading_set(&slot->readings[KB_SLOT_LAYER], 0);
-    }
+    if (slot->layer >= 0 && (slot->starved || (at_once && target < slot->layer)))
+        kb_slot_stop(slot);
     kb_slot_ask(plane, slot, now_ns);
 }
 
@@ -172,6 +168,7 @@ void kb_video_remove_slot(kb_plane *plane, kb_slot *slot)
 {
     if (!slot->video)
         return;
+    kb_backlog_remove_slot(plane, slot);
     *(slot->previous_video ? &slot->previous_video->next_video : &plane->video_slots) = slot->next_video;
     if (slot->next_video)
         slot->next_video->previous_video = slot->previous_video;

@@ -516,6 +516,26 @@ def nack(media_ssrc: int, sequences: list[int]) -> bytes:
     return head + struct.pack("!BBHII", 0x81, 205, 2 + len(sequences), 1, media_ssrc) + blocks
 
 
+def transport_feedback(first: int, arrivals_ms: list[float | None], *, number: int) -> bytes:
+    """When the packets from `first` on arrived, None = lost; the last one did arrive.
+
+    draft-holmer-rmcat-transport-wide-cc §3.1: vectors of two bits, steps of 250 µs.
+    """
+    ticks = [round(at * 4) for at in arrivals_ms if at is not None]
+    base = ticks[0] // 256
+    deltas = [now - before for before, now in zip([base * 256, *ticks], ticks, strict=False)]
+    statuses = [0 if at is None else 2 for at in arrivals_ms]
+    chunks = b""
+    for at in range(0, len(statuses), 7):
+        seven = [*statuses[at : at + 7], *[0] * 6][:7]
+        word = sum(status << 12 - 2 * i for i, status in enumerate(seven))
+        chunks += struct.pack("!H", 3 << 14 | word)
+    body = struct.pack("!HHI", first & 0xFFFF, len(statuses), base << 8 | number & 0xFF) + chunks
+    body += b"".join(struct.pack("!h", delta) for delta in deltas)
+    body += bytes(-len(body) % 4)
+    return struct.pack("!BBHII", 0x8F, 205, 2 + len(body) // 4, 1, 0) + body
+
+
 def pli(media_ssrc: int) -> bytes:
     """A picture loss indication, reduced size."""
     return struct.pack("!BBHII", 0x81, 206, 2, 1, media_ssrc)

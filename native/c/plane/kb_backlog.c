@@ -1,0 +1,165 @@
+/* Pictures that wait for their turn on a narrow path. A layer keeps its last packets anyway, so what waits is a place in
+ * them: packets get their numbers when they go out, in the source's order, and what the source lost meanwhile may still
+ * come. Nothing of it is touched while nobody's path is behind. */
+#define _GNU_SOURCE
+#include "kb_state.h"
+
+/* 5 ms of the paced rate are less than a packet below 2 Mb/s. */
+#define EVERY_NS 5000000
+
+static void begin(kb_plane *plane, kb_slot *slot, uint16_t sequence, int64_t now_ns)
+{
+    kb_pacer *pacer = &slot->down->pacer;
+    slot->waits = true;
+    slot->cursor = sequence;
+    if (pacer->slots++ == 0)
+        pacer->behind_ns = now_ns;
+    if (slot->in_backlogs)
+        return;
+    slot->in_backlogs = true;
+    slot->previous_backlog = NULL;
+    slot->next_backlog = plane->backlogs;
+    if (slot->next_backlog)
+        slot->next_backlog->previous_backlog = slot;
+    plane->backlogs = slot;
+}
+
+static void end(kb_slot *slot)
+{
+    slot->waits = false;
+    slot->down->pacer.slots--;
+}
+
+void kb_backlog_remove_slot(kb_plane *plane, kb_slot *slot)
+{
+    kb_backlog_forget(slot);
+    if (!slot->in_backlogs)
+        return;
+    *(slot->previous_backlog ? &slot->previous_backlog->next_backlog : &plane->backlogs) = slot->next_backlog;
+    if (slot->next_backlog)
+        slot->next_backlog->previous_backlog = slot->previous_backlog;
+    slot->in_backlogs = false;
+}
+
+void kb_backlog_forget(kb_slot *slot)
+{
+    if (!slot->waits)
+        return;
+    const kb_layer *layer = slot->source && slot->layer >= 0 ? &slot->source->layers[slot->layer] : NULL;
+    uint16_t waiting = layer && layer->video ? (uint16_t)(layer->video->loss.highest - slot->cursor + 1) : 0;
+    slot->left_waiting += waiting < KB_STORED_PACKETS ? waiting : 0;
+    end(slot);
+}
+
+bool kb_backlog_takes(kb_plane *plane, kb_slot *slot, const kb_media *media, int64_t now_ns)
+{
+    kb_pacer *pacer = &slot->down->pacer;
+    uint16_t sequence = media->rtp.sequence;
+    if (slot->waits)
+        return (int16_t)(sequence - slot->cursor) >= 0; /* what was repaired too late for its place goes now */
+    if (slot->remap.rebase || (int16_t)(sequence - slot->remap.highest) <= 0)
+        return false; /* the first packet fixes the numbers; a repaired one has its number */
+    /* Behind another picture of this peer: who came first goes first. */
+    if (pacer->slots == 0 && kb_pacer_allows(pacer, 0, now_ns))
+        return false;
+    begin(plane, slot, sequence, now_ns);
+    KB_COUNT(plane, video_held);
+    return true;
+}
+
+static int layer_below(const kb_slot *slot)
+{
+    int layer = slot->layer - 1;
+    while (layer >= 0 && !kb_layer_alive(slot->source, layer))
+        layer--;
+    return layer;
+}
+
+/* Nothing is shown before the next key frame, of a lower layer if there is one: this one is more than the path carries,
+ * whatever the estimate says. */
+static void give_up(kb_plane *plane, kb_slot *slot, int64_t now_ns)
+{
+    int lower = layer_below(slot);
+    if (lower >= 0) {
+        kb_allocation_refuse(&slot->down->allocation, slot->source->layers[slot->layer].steady_bps, now_ns);
+        slot->allocated = (uint8_t)lower;
+    }
+    kb_slot_stop(slot);
+    kb_downlink_allocate(plane, &plane->peers[slot->peer], now_ns);
+    kb_slot_ask(plane, slot, now_ns);
+    KB_COUNT(plane, video_given_up);
+}
+
+/* The slot's next packet, NULL when none waits any more. */
+static const kb_stored *next_of(kb_plane *plane, kb_slot *slot, int64_t now_ns)
+{
+    kb_video_layer *video = slot->source->layers[slot->layer].video;
+    uint16_t highest = video->loss.highest;
+    if ((uint16_t)(highest - slot->cursor) >= KB_STORED_PACKETS && (int16_t)(highest - slot->cursor) > 0) {
+        give_up(plane, slot, now_ns); /* overwritten */
+        return NULL;
+    }
+    for (; (int16_t)(highest - slot->cursor) >= 0; slot->cursor++) {
+        const kb_stored *stored = &video->stored[slot->cursor % KB_STORED_PACKETS];
+        if (!stored->used || stored->media.rtp.sequence != slot->cursor)
+            continue; /* lost on its way to us: when it comes after all, it goes as a repaired one */
+        if (stored->media.bytes)
+            return stored;
+        kb_remap_skip(&slot->remap, slot->cursor);
+    }
+    end(slot);
+    return NULL;
+}
+
+/* What waits longest goes first. */
+static kb_slot *foremost(kb_plane *plane, kb_peer *peer, const kb_stored **packet, int64_t now_ns)
+{
+    kb_slot *first = NULL;
+    for (kb_slot *slot = peer->slots; slot; slot = slot->next_of_peer) {
+        const kb_stored *next = slot->waits ? next_of(plane, slot, now_ns) : NULL;
+        if (!next || (first && next->media.rtp.at_ns >= (*packet)->media.rtp.at_ns))
+            continue;
+        first = slot;
+        *packet = next;
+    }
+    return first;
+}
+
+static void send_waiting(kb_plane *plane, kb_peer *peer, int64_t now_ns)
+{
+    const kb_stored *packet = NULL;
+    kb_slot *slot;
+    while (peer->down->pacer.slots && (slot = foremost(plane, peer, &packet, now_ns)) != NULL) {
+        const kb_media *media = &packet->media;
+        int64_t age_ns = now_ns - media->rtp.at_ns;
+        if (!kb_pacer_allows(&peer->down->pacer, age_ns, now_ns))
+            return;
+        if (media->frame.key)
+            slot->key_timestamp = media->rtp.timestamp;
+        /* The rest of a key frame goes whatever it costs: instead of it there would only be another one. */
+        if (age_ns > KB_PACER_LONGEST_NS && media->rtp.timestamp != slot->key_timestamp && layer_below(slot) >= 0) {
+            give_up(plane, slot, now_ns);
+            continue;
+        }
+        slot->cursor++;
+        kb_slot_forward(plane, slot, slot->source, media, now_ns);
+    }
+    peer->down->pacer.quarters = 4;
+}
+
+void kb_backlogs_run(kb_plane *plane, int64_t now_ns)
+{
+    if (now_ns - plane->backlogs_ns < EVERY_NS)
+        return;
+    plane->backlogs_ns = now_ns;
+    for (kb_slot *slot = plane->backlogs; slot; slot = slot->next_backlog)
+        if (slot->waits)
+            send_waiting(plane, &plane->peers[slot->peer], now_ns);
+    for (kb_slot *slot = plane->backlogs, *next; slot; slot = next) {
+        next = slot->next_backlog;
+        kb_reading_add(&plane->counters[KB_COUNT_video_dropped], slot->left_waiting);
+        slot->left_waiting = 0;
+        if (!slot->waits)
+            kb_backlog_remove_slot(plane, slot);
+    }
+}

@@ -1,0 +1,27 @@
+#include "kb_pacer.h"
+
+/* Whatever is repeated on a bad path, pictures wait no longer for it. */
+#define DEBT_MOST_NS 100000000
+/* One packet in 64 ms: below that there is no picture anyway. */
+#define LEAST_BPS 150000u
+
+void kb_pacer_rate(kb_pacer *pacer, uint32_t bps)
+{
+    pacer->ns_per_byte = bps ? (uint32_t)(8000000000u / (bps > LEAST_BPS ? bps : LEAST_BPS)) : 0;
+}
+
+void kb_pacer_sent(kb_pacer *pacer, size_t bytes, int64_t now_ns)
+{
+    if (pacer->clear_ns < now_ns)
+        pacer->clear_ns = now_ns;
+    pacer->clear_ns += (int64_t)bytes * pacer->ns_per_byte * 4 / (pacer->quarters ? pacer->quarters : 4);
+    if (pacer->clear_ns > now_ns + DEBT_MOST_NS)
+        pacer->clear_ns = now_ns + DEBT_MOST_NS;
+}
+
+bool kb_pacer_allows(kb_pacer *pacer, int64_t age_ns, int64_t now_ns)
+{
+    bool behind = pacer->slots && now_ns - pacer->behind_ns > KB_PACER_BEHIND_NS;
+    pacer->quarters = age_ns > KB_PACER_LATE_NS ? 8 : behind ? 5 : 4;
+    return pacer->ns_per_byte == 0 || age_ns > KB_PACER_LONGEST_NS || pacer->clear_ns - now_ns < KB_PACER_BURST_NS;
+}
