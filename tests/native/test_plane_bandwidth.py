@@ -5,16 +5,10 @@ from __future__ import annotations
 import struct
 
 from kabina.native.plane import Extension, Kind, MediaCodec, PayloadType
-from kabina_sim.plane_client import Camera, read_feedback, transport_feedback
+from kabina_sim.plane_client import Camera, read_feedback, remb, transport_feedback
 
 RIDS = ("q", "h", "f")
 TRANSPORT_CC = {Extension.TRANSPORT_CC: 6}
-
-
-def remb(bps: int, ssrc: int) -> bytes:
-    exponent = max(0, bps.bit_length() - 18)
-    word = 1 << 24 | exponent << 18 | bps >> exponent
-    return struct.pack("!BBHII4sII", 0x8F, 206, 5, 1, 0, b"REMB", word, ssrc)
 
 
 def feedback_of(datagrams: list[bytes], format_: int, kind: int) -> list[bytes]:

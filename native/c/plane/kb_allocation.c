@@ -104,11 +104,6 @@ static uint64_t sustained(kb_allocation *state, uint64_t estimate_bps, int64_t n
     return least;
 }
 
-void kb_allocation_refuse(kb_allocation *state, uint64_t bps, int64_t now_ns)
-{
-    sustained(state, bps, now_ns);
-}
-
 bool kb_allocate(kb_allocation *state, uint64_t estimate_bps, uint64_t audio_bps, kb_allocation_slot *slots,
                  size_t count, bool probed, int64_t now_ns)
 {

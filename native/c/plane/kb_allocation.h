@@ -39,9 +39,6 @@ typedef struct kb_allocation_slot {
  * whether a target differs from its `current`. */
 bool kb_allocate(kb_allocation *state, uint64_t estimate_bps, uint64_t audio_bps, kb_allocation_slot *slots,
                  size_t count, bool probed, int64_t now_ns);
-/* A layer of this bitrate did not get through, whatever the estimate: nothing higher is chosen before the estimate had
- * room for it during all of the next 2.5 s. */
-void kb_allocation_refuse(kb_allocation *state, uint64_t bps, int64_t now_ns);
 /* What all would take if the path were free, head-room included; 0 when every slot has what it is shown. */
 uint64_t kb_allocation_wanted(const kb_allocation_slot *slots, size_t count, uint64_t audio_bps);
 

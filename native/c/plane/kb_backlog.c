@@ -59,35 +59,12 @@ bool kb_backlog_takes(kb_plane *plane, kb_slot *slot, const kb_media *media, int
         return (int16_t)(sequence - slot->cursor) >= 0; /* what was repaired too late for its place goes now */
     if (slot->remap.rebase || (int16_t)(sequence - slot->remap.highest) <= 0)
         return false; /* the first packet fixes the numbers; a repaired one has its number */
-    /* Behind another picture of this peer: who came first goes first. */
+    /* Where another slot waits, this one takes turns with it. */
     if (pacer->slots == 0 && kb_pacer_allows(pacer, 0, now_ns))
         return false;
     begin(plane, slot, sequence, now_ns);
     KB_COUNT(plane, video_held);
     return true;
-}
-
-static int layer_below(const kb_slot *slot)
-{
-    int layer = slot->layer - 1;
-    while (layer >= 0 && !kb_layer_alive(slot->source, layer))
-        layer--;
-    return layer;
-}
-
-/* Nothing is shown before the next key frame, of a lower layer if there is one: this one is more than the path carries,
- * whatever the estimate says. */
-static void give_up(kb_plane *plane, kb_slot *slot, int64_t now_ns)
-{
-    int lower = layer_below(slot);
-    if (lower >= 0) {
-        kb_allocation_refuse(&slot->down->allocation, slot->source->layers[slot->layer].steady_bps, now_ns);
-        slot->allocated = (uint8_t)lower;
-    }
-    kb_slot_stop(slot);
-    kb_downlink_allocate(plane, &plane->peers[slot->peer], now_ns);
-    kb_slot_ask(plane, slot, now_ns);
-    KB_COUNT(plane, video_given_up);
 }
 
 /* The slot's next packet, NULL when none waits any more. */
@@ -96,7 +73,10 @@ static const kb_stored *next_of(kb_plane *plane, kb_slot *slot, int64_t now_ns)
     kb_video_layer *video = slot->source->layers[slot->layer].video;
     uint16_t highest = video->loss.highest;
     if ((uint16_t)(highest - slot->cursor) >= KB_STORED_PACKETS && (int16_t)(highest - slot->cursor) > 0) {
-        give_up(plane, slot, now_ns); /* overwritten */
+        /* Overwritten: nothing can be shown before the next key frame. */
+        kb_slot_stop(slot);
+        kb_slot_ask(plane, slot, now_ns);
+        KB_COUNT(plane, video_overrun);
         return NULL;
     }
     for (; (int16_t)(highest - slot->cursor) >= 0; slot->cursor++) {
@@ -111,13 +91,13 @@ static const kb_stored *next_of(kb_plane *plane, kb_slot *slot, int64_t now_ns)
     return NULL;
 }
 
-/* What waits longest goes first. */
-static kb_slot *foremost(kb_plane *plane, kb_peer *peer, const kb_stored **packet, int64_t now_ns)
+/* Slots take turns: a face does not stand still while a slide comes. */
+static kb_slot *next_in_turn(kb_plane *plane, kb_peer *peer, const kb_stored **packet, int64_t now_ns)
 {
     kb_slot *first = NULL;
     for (kb_slot *slot = peer->slots; slot; slot = slot->next_of_peer) {
         const kb_stored *next = slot->waits ? next_of(plane, slot, now_ns) : NULL;
-        if (!next || (first && next->media.rtp.at_ns >= (*packet)->media.rtp.at_ns))
+        if (!next || (first && slot->served >= first->served))
             continue;
         first = slot;
         *packet = next;
@@ -129,19 +109,12 @@ static void send_waiting(kb_plane *plane, kb_peer *peer, int64_t now_ns)
 {
     const kb_stored *packet = NULL;
     kb_slot *slot;
-    while (peer->down->pacer.slots && (slot = foremost(plane, peer, &packet, now_ns)) != NULL) {
+    while (peer->down->pacer.slots && (slot = next_in_turn(plane, peer, &packet, now_ns)) != NULL) {
         const kb_media *media = &packet->media;
-        int64_t age_ns = now_ns - media->rtp.at_ns;
-        if (!kb_pacer_allows(&peer->down->pacer, age_ns, now_ns))
+        if (!kb_pacer_allows(&peer->down->pacer, now_ns - media->rtp.at_ns, now_ns))
             return;
-        if (media->frame.key)
-            slot->key_timestamp = media->rtp.timestamp;
-        /* The rest of a key frame goes whatever it costs: instead of it there would only be another one. */
-        if (age_ns > KB_PACER_LONGEST_NS && media->rtp.timestamp != slot->key_timestamp && layer_below(slot) >= 0) {
-            give_up(plane, slot, now_ns);
-            continue;
-        }
         slot->cursor++;
+        slot->served = ++peer->down->pacer.served;
         kb_slot_forward(plane, slot, slot->source, media, now_ns);
     }
     peer->down->pacer.quarters = 4;

@@ -60,7 +60,7 @@
     X(rtp_late) /* from before a source change, or too close to it */                                                                  \
     X(video_held) /* times that pictures began to wait: a narrow path takes no more at once */                     \
     X(video_dropped) /* packets that waited when a key frame or a pause made them needless */                      \
-    X(video_given_up) /* what waited had become too old */                                                         \
+    X(video_overrun) /* more waited than is kept: nothing more before a key frame */                               \
     X(rtp_unsendable) /* the listener has no keys or no address yet */                                             \
     X(rtp_unreceivable) /* the listener has no payload type for the codec */                                      \
     X(rtp_duplicate)    /* recovered and late, or recovered twice */                                               \

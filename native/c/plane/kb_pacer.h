@@ -12,8 +12,9 @@
 
 /* One picture at 30 Hz of a stream that takes 60 % of the rate; sound that comes just behind waits that long. */
 #define KB_PACER_BURST_NS 20000000
-/* A picture waits so long at the paced rate, then at twice the rate, and from the second limit on not at all. A key frame
- * of ten ordinary pictures takes a path that has 20 % to spare for them 280 ms. */
+/* A picture waits so long at the paced rate, then at twice the rate, and from the second limit on not at all: a key frame
+ * of ten ordinary pictures takes a path that has 20 % to spare for them 280 ms, and what takes much longer is the
+ * allocation's to judge, which then sees the path as it is. */
 #define KB_PACER_LATE_NS 400000000
 #define KB_PACER_LONGEST_NS 800000000
 /* Whoever is behind for so long without a pause gets a quarter more: either the path carries it, or it shows as full,
@@ -23,6 +24,7 @@
 typedef struct kb_pacer {
     uint32_t ns_per_byte; /* 0 = nothing is known of the path: nothing waits */
     uint32_t slots;       /* that have pictures waiting */
+    uint64_t served;      /* numbers what they sent */
     uint8_t quarters;     /* of the paced rate, at which what goes out is charged */
     int64_t behind_ns;    /* since when pictures wait */
     int64_t clear_ns; /* when all that went out would have left at the paced rate */

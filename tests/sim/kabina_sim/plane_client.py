@@ -536,6 +536,13 @@ def transport_feedback(first: int, arrivals_ms: list[float | None], *, number: i
     return struct.pack("!BBHII", 0x8F, 205, 2 + len(body) // 4, 1, 0) + body
 
 
+def remb(bps: int, ssrc: int) -> bytes:
+    """A receiver's own estimate (draft-alvestrand-rmcat-remb)."""
+    exponent = max(0, bps.bit_length() - 18)
+    word = 1 << 24 | exponent << 18 | bps >> exponent
+    return struct.pack("!BBHII4sII", 0x8F, 206, 5, 1, 0, b"REMB", word, ssrc)
+
+
 def pli(media_ssrc: int) -> bytes:
     """A picture loss indication, reduced size."""
     return struct.pack("!BBHII", 0x81, 206, 2, 1, media_ssrc)
