@@ -1,5 +1,5 @@
 /* The bandwidth estimator on a model of a bottleneck, with the real feedback between: a sender of simulcast layers that
- * switches with key frames, a queue of a rate that changes, random loss, cross traffic, a receiver that reports every
+ * switches with key frames and is paced as subscribers are, a queue of a rate that changes, random loss, cross traffic, a receiver that reports every
  * 50 ms and asks once for what it misses. Virtual time.
  * Usage: run_estimation [key=value…]: seconds, queue_ms, rtt_ms, loss (per mille), cross (kb/s, on for 2 s of every 4),
  * jitter_ms, pause_ms (of every 2 s), seed, path=ms:kb/s,ms:kb/s…, layers=kb/s,kb/s,kb/s, feedback (0 = none). Prints one line per 100 ms:
@@ -9,6 +9,7 @@
 #include "kb_allocation.h"
 #include "kb_bwe.h"
 #include "kb_bytes.h"
+#include "kb_pacer.h"
 #include "kb_rtcp.h"
 
 #include <stdio.h>
@@ -21,6 +22,7 @@
 #define STEPS 16
 #define FRAMES 1024
 #define REPAIRS 1024
+#define WAITING 1024
 
 typedef struct datagram {
     int64_t arrives_ns;
@@ -40,6 +42,13 @@ typedef struct repair {
     uint32_t frame;
     int layer;
 } repair;
+
+typedef struct waiting {
+    int64_t since_ns;
+    size_t bytes;
+    uint32_t frame;
+    bool last; /* of its frame */
+} waiting;
 
 typedef struct feedback {
     int64_t arrives_ns;
@@ -63,6 +72,9 @@ static kb_bwe bwe;
 static kb_twcc_history history;
 static kb_twcc_receiver receiver;
 static kb_twcc_sample samples[KB_TWCC_SAMPLES];
+static kb_pacer pacer;
+static waiting queue[WAITING];
+static size_t queue_head, queue_tail;
 static uint64_t entered, left, lost;
 static uint16_t next_sequence = 65000;
 
@@ -108,6 +120,7 @@ static void enter(size_t bytes, bool counted, uint32_t picture, int64_t now_ns, 
         sequence = next_sequence++;
         kb_twcc_sent(&history, sequence, bytes, kb_bwe_probing(&bwe), now_ns);
         kb_bwe_sent(&bwe, bytes, now_ns);
+        kb_pacer_sent(&pacer, bytes, now_ns);
     }
     double bits = (double)(bytes + 28) * 8;
     if ((queue_bits + bits) / kbps > options.queue_ms || (int)(next_random() % 1000) < options.loss) {
@@ -165,7 +178,31 @@ static void deliver(int64_t now_ns)
         if (count < 0)
             fail("our own feedback is malformed");
         kb_bwe_feedback(&bwe, samples, (size_t)count, now_ns);
+        kb_pacer_rate(&pacer, kb_bwe_pace_bps(&bwe));
     }
+}
+
+static void forget_waiting(void)
+{
+    queue_head = queue_tail;
+    pacer.slots = 0;
+}
+
+static void send_waiting(int64_t now_ns, double kbps)
+{
+    for (; queue_head != queue_tail; queue_head++) {
+        const waiting *w = &queue[queue_head % WAITING];
+        if (!kb_pacer_allows(&pacer, now_ns - w->since_ns, now_ns)) {
+            pacer.behind_ns = pacer.slots ? pacer.behind_ns : now_ns;
+            pacer.slots = 1;
+            return;
+        }
+        frame *f = &frames[w->frame % FRAMES];
+        f->packets++;
+        f->whole = w->last;
+        enter(w->bytes, true, w->frame, now_ns, kbps);
+    }
+    pacer.slots = 0;
 }
 
 /* The layer that is sent follows the one that is wanted with the key frame, a round trip to the publisher later. */
@@ -173,7 +210,7 @@ static void shoot(int target, int64_t ms, int64_t now_ns, double kbps)
 {
     /* Far beyond what the path carries, the old layer is only in the way. */
     if (film.layer >= 0 && target < film.layer && kb_bwe_bps(&bwe) < options.layers[film.layer] / 2)
-        film.layer = -1;
+        film.layer = -1, forget_waiting();
     if (target < 0)
         film.layer = film.wanted = -1;
     else if (target != film.layer && film.wanted != target)
@@ -183,7 +220,7 @@ static void shoot(int target, int64_t ms, int64_t now_ns, double kbps)
     if (ms % 33 == 0 && film.waiting <= 0) {
         bool key = film.wanted >= 0 && now_ns >= film.key_ns;
         if (key)
-            film.layer = film.wanted, film.wanted = -1;
+            film.layer = film.wanted, film.wanted = -1, forget_waiting();
         if (film.layer >= 0) {
             double seconds = key ? 0.25 : 0.033 * (0.8 + 0.4 * (next_random() % 1000) / 1000.0);
             film.waiting = options.layers[film.layer] / 8.0 * seconds;
@@ -193,11 +230,16 @@ static void shoot(int target, int64_t ms, int64_t now_ns, double kbps)
     static double credit;
     credit = film.layer < 0 ? 0 : credit + 2.5 * options.layers[film.layer] / 8000.0;
     for (; film.waiting > 0 && credit > 0; film.waiting -= 1150, credit -= 1150) {
-        frame *f = &frames[film.frame % FRAMES];
-        f->packets++;
-        f->whole = film.waiting <= 1150;
-        enter(film.waiting < 1150 ? (size_t)film.waiting + 50 : 1200, true, film.frame, now_ns, kbps);
+        if (queue_tail - queue_head == WAITING)
+            fail("more waits than the model has room for");
+        queue[queue_tail++ % WAITING] = (waiting){
+            .since_ns = now_ns,
+            .bytes = film.waiting < 1150 ? (size_t)film.waiting + 50 : 1200,
+            .frame = film.frame,
+            .last = film.waiting <= 1150,
+        };
     }
+    send_waiting(now_ns, kbps);
     for (; repair_head != repair_tail && repairs[repair_head % REPAIRS].at_ns <= now_ns; repair_head++) {
         const repair *r = &repairs[repair_head % REPAIRS];
         if (r->layer == film.layer && film.frame - r->frame < FRAMES)
@@ -287,11 +329,15 @@ int main(int argc, char **argv)
         if (ms % 50 == 37 && options.feedback)
             report(now_ns);
         if (ms % 10 == 0) {
+            if (pacer.slots)
+                kb_bwe_postpone(&bwe, now_ns);
             kb_bwe_advance(&bwe, now_ns);
             if (kb_bwe_deadline(&bwe) <= now_ns)
                 fail("advance did not move the deadline");
+            kb_pacer before = pacer;
             for (size_t bytes; (bytes = kb_bwe_padding(&bwe, now_ns)) > 0;)
                 enter((bytes < 1000 ? bytes : 1000) + 45, true, 0, now_ns, kbps);
+            pacer = before;
         }
         if (ms % 20 == 0)
             enter(205, true, 0, now_ns, kbps); /* Opus at 64 kb/s */
