@@ -54,7 +54,7 @@ static bool budget_allows(kb_budget *budget, size_t bytes, int64_t now_ns)
 }
 
 typedef struct extension_values {
-    uint8_t send_time[3], transport_cc[2], capture_time[8], dependency[KB_DEPENDENCY_BYTES];
+    uint8_t send_time[3], transport_cc[2], playout_delay[KB_PLAYOUT_DELAY_BYTES], capture_time[8], dependency[KB_DEPENDENCY_BYTES];
 } extension_values;
 
 /* Extensions of the packet by the slot's ids; what changes per listener is made here, the rest is the publisher's. */
@@ -82,6 +82,13 @@ static void fill_extensions(kb_plane *plane, const kb_slot *slot, const kb_media
             header->values[KB_EXT_CAPTURE_TIME] = own->capture_time;
             header->bytes[KB_EXT_CAPTURE_TIME] = 8; /* in our clock: no offset to tell */
         }
+    }
+    if (slot->patience.told) {
+        kb_patience_write(&slot->patience, header->bytes[KB_EXT_PLAYOUT_DELAY] == KB_PLAYOUT_DELAY_BYTES
+                                               ? header->values[KB_EXT_PLAYOUT_DELAY] : NULL, own->playout_delay);
+        header->mask |= 1u << KB_EXT_PLAYOUT_DELAY;
+        header->values[KB_EXT_PLAYOUT_DELAY] = own->playout_delay;
+        header->bytes[KB_EXT_PLAYOUT_DELAY] = KB_PLAYOUT_DELAY_BYTES;
     }
     if (slot->mask & 1u << KB_EXT_MID) {
         header->mask |= 1u << KB_EXT_MID;
@@ -207,6 +214,7 @@ void kb_slot_resend(kb_plane *plane, kb_slot *slot, uint16_t sequence, int64_t n
 {
     kb_peer *peer = &plane->peers[slot->peer];
     kb_video_slot *video = slot->setup.video;
+    slot->patience.asked++;
     if (!video || !slot->setup.rtx_ssrc || slot->paused || !peer->transmit || !kb_peer_egress(peer))
         return;
     const kb_stored *stored = kept(plane, slot, sequence, now_ns);

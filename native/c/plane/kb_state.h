@@ -7,6 +7,7 @@
 #include "kb_downlink.h"
 #include "kb_egress.h"
 #include "kb_index.h"
+#include "kb_patience.h"
 #include "kb_plane.h"
 #include "kb_poller.h"
 #include "kb_reception.h"
@@ -157,6 +158,7 @@ struct kb_slot {
     kb_remap remap;
     kb_gcm_index index;
     kb_counter_map picture, tl0, frame_number;
+    kb_patience patience;
     kb_downlink *down;      /* the peer's */
     bool waits;             /* packets of the layer from `cursor` on are not sent yet */
     bool in_backlogs;

@@ -250,8 +250,12 @@ static void run_track(kb_plane *plane, kb_track *track, int64_t now_ns)
 
 void kb_video_run(kb_plane *plane, int64_t now_ns)
 {
-    for (kb_slot *slot = plane->video_slots; slot; slot = slot->next_video)
+    for (kb_slot *slot = plane->video_slots; slot; slot = slot->next_video) {
+        const kb_peer *peer = &plane->peers[slot->peer];
         kb_slot_ask(plane, slot, now_ns);
+        if (!peer->tracks && slot->mask & 1u << KB_EXT_PLAYOUT_DELAY && slot->setup.rtx_ssrc)
+            kb_patience_run(&slot->patience, peer->rtt_ns, now_ns);
+    }
     for (kb_track *track = plane->video_tracks; track; track = track->next_video)
         run_track(plane, track, now_ns);
 }
