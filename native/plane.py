@@ -598,9 +598,10 @@ class Plane:
         with self._lock:
             known = self._known(self._tracks, track)
             read = self._core.track_readings(track)
-            _, packets, size, last, ssrc, lost, jitter, level = read[:8]
+            _, packets, size, last, ssrc, lost, jitter, level, energy = read[:9]
             count = _plane.LIMITS["layer_readings"]
-            starts = range(8, 8 + count * known.layers, count) if known.kind is Kind.VIDEO else ()
+            first = _plane.LIMITS["track_layers"]
+            ends = first + count * known.layers if known.kind is Kind.VIDEO else first
             return TrackReadings(
                 packets=packets,
                 bytes=size,
@@ -610,8 +611,11 @@ class Plane:
                 jitter_ms=jitter * 1000 / known.clock_rate,
                 level_dbov=-(level & 0x7F) if packets else -127,
                 voice=bool(level & 0x80),
-                layers=tuple(self._layer_readings(read[at : at + count]) for at in starts),
-                recovered=sum(read[14 : 8 + count * known.layers : count]),
+                layers=tuple(
+                    self._layer_readings(read[at : at + count]) for at in range(first, ends, count)
+                ),
+                recovered=sum(read[first + 6 : first + count * known.layers : count]),
+                level_energy=energy,
             )
 
     def _layer_readings(self, read: list[int]) -> LayerReadings:

@@ -215,6 +215,7 @@ class TrackReadings:
     voice: bool
     layers: tuple[LayerReadings, ...] = ()  # lowest first; empty for audio
     recovered: int = 0  # packets that came by RTX, or only as copies in others (RED)
+    level_energy: int = 0  # sum of every packet's level as power, in 10⁻¹⁰ of full scale; may wrap
 
 
 @dataclass(frozen=True, slots=True)

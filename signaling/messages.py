@@ -163,6 +163,13 @@ class Levels(FromServer, frozen=True, tag="levels", kw_only=True):
     channels: dict[str, ChannelLevels]
 
 
+class SpeakingMessage(FromServer, frozen=True, tag="speaking", kw_only=True):
+    """Ids of participants: who of the floor speaks now, and who did so last in earnest."""
+
+    participants: list[str]
+    dominant: str | None
+
+
 class Media(FromServer, frozen=True, tag="media", kw_only=True):
     state: str
 
@@ -180,6 +187,7 @@ ServerMessage = (
     | ErrorMessage
     | MeetingMessage
     | Levels
+    | SpeakingMessage
     | Media
     | Goodbye
 )

@@ -44,6 +44,8 @@ CLOSE_UNAUTHORISED: Final = 4401  # another try with this token is useless
 CLOSE_REPLACED: Final = 4409  # the same page opened another socket
 _FINAL: Final = ("token.", "meeting.unknown", "protocol.version")
 
+_NOBODY_SPEAKS: Final = messages.encode(messages.SpeakingMessage(participants=[], dominant=None))
+
 _LISTENS: Final = Permissions(receive_audio=1, receive_video=2)
 _SPEAKS: Final = replace(_LISTENS, publish_audio=1, publish_video=2)
 PAGE_PERMISSIONS: Final = {
@@ -71,6 +73,7 @@ class PageSession:
         self.outbox = outbox
         self.participation: Participation | None = None
         self.media_flows = False
+        self._speaking = _NOBODY_SPEAKS
         self.on_greeted: Callable[[], None] = lambda: None
         self._is_replaced = False
         self._hanging_up: asyncio.Task[None] | None = None
@@ -95,6 +98,12 @@ class PageSession:
     def media_changed(self, state: PeerState) -> None:
         self.media_flows = state is PeerState.CONNECTED
         self.outbox.put(messages.Media(state=_MEDIA_WORDS[state]))
+
+    def show_speaking(self, text: str) -> None:
+        """An encoded `speaking`; put when it is another than what this page was told last."""
+        if text != self._speaking:
+            self._speaking = text
+            self.outbox.put_text(text)
 
     def replaced(self) -> None:
         """The same page has opened another socket: nothing that still comes on this one counts."""

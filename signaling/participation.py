@@ -121,7 +121,7 @@ class Participation:
         self.listen(channel)
         self.room.execute(AudioBack(self.participant))
         for track in peer.tracks_of(Kind.AUDIO)[:1]:
-            track.feed_mix(self.room.open_voice(self.participant))
+            track.feed_mix(self.room.open_voice(self.participant, track.handle))
         for visual, track in zip(Visual, peer.tracks_of(Kind.VIDEO), strict=False):
             self.room.bind_picture(self.participant, visual, track.handle)
         if peer.slots_of(Kind.VIDEO):

@@ -16,8 +16,10 @@ from kabina.interpretation.stage import Visual
 from kabina.mixer.errors import MixerFullError
 from kabina.mixer.rows import MixRow
 from kabina.native.plane import PlaneFullError
+from kabina.sfu.active_speaker import Speaking
 from kabina.signaling.errors import CodedError
 from kabina.signaling.messages import ChannelLevels, Levels
+from kabina.signaling.speaking import SpeakerWatch, Voice
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +58,8 @@ class Room:
         self.meeting = Meeting(spec)
         self._mixer = mixer
         self._unit = unit
-        self._sources: dict[ParticipantId, int] = {}
+        self._voices: dict[ParticipantId, Voice] = {}
+        self._watch = SpeakerWatch(unit.plane, mixer)
         self._pictures: dict[tuple[ParticipantId, Visual], int] = {}
         self._viewers: set[Viewer] = set()
         self._stage = StagePlan()
@@ -115,8 +118,8 @@ class Room:
 
     # Whose audio is whose
 
-    def open_voice(self, participant: ParticipantId) -> int:
-        """A source of the mix engine for what this participant's microphone sends.
+    def open_voice(self, participant: ParticipantId, track: int) -> int:
+        """A source of the mix engine for what this participant's microphone sends as `track`.
 
         CodedError `server.full` when the node has none left.
         """
@@ -124,20 +127,20 @@ class Room:
             source = self._mixer.open_source()
         except MixerFullError as error:
             raise CodedError("server.full", str(error)) from error
-        self.bind_audio(participant, source)
+        self.bind_audio(participant, source, track)
         return source
 
-    def bind_audio(self, participant: ParticipantId, source: int) -> None:
+    def bind_audio(self, participant: ParticipantId, source: int, track: int = 0) -> None:
         """From now on `source` is this participant's voice; the room closes it with them."""
         self.unbind_audio(participant)
-        self._sources[participant] = source
+        self._voices[participant] = Voice(source, track)
         self._reconcile(force=True)
 
     def unbind_audio(self, participant: ParticipantId) -> None:
-        source = self._sources.pop(participant, None)
-        if source is not None:
+        voice = self._voices.pop(participant, None)
+        if voice is not None:
             self._reconcile(force=True)
-            self._mixer.close_source(source)
+            self._mixer.close_source(voice.source)
 
     def media_gone(self, participant: ParticipantId) -> None:
         """Their media session is over; what they have on the air is another question."""
@@ -200,6 +203,15 @@ class Room:
             floor_db=_rounded(floor.original_db) if self._plan.floor else None, channels=channels
         )
 
+    def speaking(self) -> Speaking:
+        """Who of those on the floor speaks; asked about every 100 ms while pages are there."""
+        assert self._plan is not None  # noqa: S101 - set by the constructor
+        floor = self._plan.floor
+        if not floor and self._watch.state == Speaking():
+            return self._watch.state
+        voices = {str(who): self._voices[who] for who in floor if who in self._voices}
+        return self._watch.look(voices, now=_now_s())
+
     # Plan → media
 
     def _reconcile(self, *, force: bool = False) -> None:
@@ -235,7 +247,7 @@ class Room:
 
     def _sources_of(self, participants: tuple[ParticipantId, ...]) -> tuple[int, ...]:
         # Somebody may hold the floor before their microphone arrives.
-        return tuple(self._sources[p] for p in participants if p in self._sources)
+        return tuple(self._voices[p].source for p in participants if p in self._voices)
 
 
 def _rounded(level_db: float) -> float:

@@ -99,6 +99,14 @@ class PageSockets:
             )
             for session in sessions:
                 session.outbox.put_text(snapshot)
+        speaking = room.speaking()
+        spoken = messages.encode(
+            messages.SpeakingMessage(
+                participants=list(speaking.talkers), dominant=speaking.dominant
+            )
+        )
+        for session in sessions:
+            session.show_speaking(spoken)
         # Browsers hide the heartbeat from pages: every few seconds everybody gets a frame, and a
         # page that gets none knows that its path is dead.
         beat = self._turns % BROADCASTS_PER_BEAT == 0

@@ -48,6 +48,8 @@ async def test_a_camera_and_a_screen_are_seen_by_attendees(stage: Stage):
     viewer = await stage.open(stage.link("attend", "attendee"))
     await viewer.click("#listen")
     await viewer.wait_for_function(PLAYING, arg="camera")
+    # The speaker's microphone hears a tone: the picture is framed, the bars on its plate are up.
+    await viewer.wait_for_selector("[data-tile=camera][data-heard=yes]")
     await viewer.screenshot(path=SCREENSHOTS / "stage-camera-1280-light.png")
     await speaker.click("#screen")
     await viewer.wait_for_function(PLAYING, arg="screen")
@@ -59,6 +61,7 @@ async def test_a_camera_and_a_screen_are_seen_by_attendees(stage: Stage):
     )
     await booth.click("#enter-booth")
     await booth.wait_for_function(PLAYING, arg="screen")
+    await booth.wait_for_selector(".speakers [data-heard=yes]")
     await booth.wait_for_timeout(800)
     await booth.screenshot(path=SCREENSHOTS / "stage-booth-1280-dark.png")
     phone = await stage.open(

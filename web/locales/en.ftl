@@ -23,6 +23,7 @@ listeners = { $count ->
 now-speaking = Now speaking
 nobody-speaks = Nobody is speaking
 nobody-speaks-hint = The sound starts by itself when somebody takes the floor.
+is-heard = speaking now:
 speaks = speaks { $language }
 interpretation-now = Interpretation now
 on-the-floor = On the floor

@@ -23,6 +23,7 @@ listeners = { $count ->
 now-speaking = A la parole
 nobody-speaks = Personne ne parle
 nobody-speaks-hint = Le son revient de lui-même dès que quelqu’un prend la parole.
+is-heard = parle en ce moment :
 speaks = parle { $language }
 interpretation-now = Interprétation en cours
 on-the-floor = À la tribune

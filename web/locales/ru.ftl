@@ -24,6 +24,7 @@ listeners = { $count ->
 now-speaking = Сейчас говорит
 nobody-speaks = Никто не говорит
 nobody-speaks-hint = Звук появится сам, когда кто-нибудь возьмёт слово.
+is-heard = говорит сейчас:
 speaks = язык: { $language }
 interpretation-now = Перевод сейчас
 on-the-floor = В зале

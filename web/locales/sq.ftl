@@ -23,6 +23,7 @@ listeners = { $count ->
 now-speaking = Tani flet
 nobody-speaks = Askush nuk po flet
 nobody-speaks-hint = Zëri nis vetë sapo dikush të marrë fjalën.
+is-heard = po flet tani:
 speaks = flet { $language }
 interpretation-now = Përkthimi tani
 on-the-floor = Në sallë

@@ -69,10 +69,13 @@ export type Levels = {
   floor_db: number | null;
   channels: Record<string, ChannelLevels>;
 };
+/** Ids of participants: who of the floor speaks now, and who did so last in earnest. */
+export type Speaking = { participants: string[]; dominant: string | null };
 export type ServerMessage =
   | Welcome
   | WireError
   | Levels
+  | ({ type: 'speaking' } & Speaking)
   | { type: 'answer'; re: number | null; sdp: string; listen: string | null }
   | { type: 'listening'; re: number | null; channel: string }
   | { type: 'done'; re: number | null }
@@ -241,6 +244,11 @@ const READERS: Record<ServerMessage['type'], (f: Fields) => ServerMessage> = {
   }),
   meeting: (f) => ({ type: 'meeting', meeting: meeting(f.meeting) }),
   levels,
+  speaking: (f) => ({
+    type: 'speaking',
+    participants: list(text)(f.participants),
+    dominant: maybe(text)(f.dominant),
+  }),
   media: (f) => ({
     type: 'media',
     state: mediaState(f.state),

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { hearing, linkState, nextChannel, preselect, segments } from '../src/state/hearing.ts';
+import { dominantFirst, hearing, isHeard, linkState, nextChannel, preselect, segments } from '../src/state/hearing.ts';
 import { createSession, type Session, type SessionEffect, type SessionEvent, update } from '../src/state/session.ts';
 import { backoff } from '../src/ws/backoff.ts';
 import { FLOOR } from '../src/wire.ts';
@@ -253,6 +253,26 @@ test('what is heard follows the state of the chosen channel', () => {
     [FLOOR, 'en', 'fr', 'sq', null].map((id) => hearing(MEETING, id)),
     ['original', 'original', 'interpreted', 'passthrough', 'original'],
   );
+});
+
+test('who speaks is known until the next link, which says it anew', () => {
+  const play = new Play(createSession('token'), update);
+  play.on({ type: 'join_asked', channel: null }, { type: 'socket_opened' }, message(welcome(1)));
+  play.on(message({ type: 'speaking', participants: ['p-2', 'p-3'], dominant: 'p-3' }));
+  assert.deepEqual(play.state.speaking, { participants: ['p-2', 'p-3'], dominant: 'p-3' });
+  assert.equal(isHeard(play.state, 'p-2'), true);
+  assert.equal(isHeard(play.state, 'p-1'), false);
+  assert.equal(isHeard({ ...play.state, speaking: { participants: [''], dominant: null } }, ''), false);
+  play.on({ type: 'socket_closed', code: 1006 }, { type: 'socket_opened' }, message(welcome(2)));
+  assert.deepEqual(play.state.speaking, { participants: [], dominant: null });
+});
+
+test('whoever speaks comes first of those on the floor, the others stay in order', () => {
+  const speakers = ['p-1', 'p-2', 'p-3'].map((participant) => ({ participant, name: '', language: 'en', speaking_s: 0 }));
+  const order = (dominant: string | null) => dominantFirst(speakers, dominant).map((s) => s.participant);
+  assert.deepEqual(order('p-3'), ['p-3', 'p-1', 'p-2']);
+  assert.deepEqual(order(null), ['p-1', 'p-2', 'p-3']);
+  assert.deepEqual(order('gone'), ['p-1', 'p-2', 'p-3']);
 });
 
 test('levels light the segments between −60 and 0 dBFS', () => {

@@ -227,6 +227,7 @@ enum kb_track_reading {
     KB_TRACK_LOST, /* as int64 */
     KB_TRACK_JITTER_TICKS,
     KB_TRACK_LEVEL, /* RFC 6464 octet; 0x7f = unknown or silent */
+    KB_TRACK_ENERGY, /* sum of every packet's kb_level_power, modulo 2^64 */
     KB_TRACK_LAYERS, /* KB_LAYERS × KB_LAYER_READINGS */
     KB_TRACK_READINGS = KB_TRACK_LAYERS + KB_LAYERS * 8,
 };

@@ -1,5 +1,6 @@
 /* An SRTP datagram from a peer: authenticate, find its track, count it, hand it on. */
 #define _GNU_SOURCE
+#include "kb_level.h"
 #include "kb_state.h"
 
 #include <arpa/inet.h>
@@ -157,6 +158,7 @@ static void note_track(kb_track *track, const kb_rx_stream *stream, const kb_med
     kb_reading_set(&track->readings[KB_TRACK_LAST_NS], (uint64_t)now_ns);
     kb_reading_set(&track->readings[KB_TRACK_SSRC], media->rtp.ssrc);
     kb_reading_set(&track->readings[KB_TRACK_LEVEL], level_of(media));
+    kb_reading_add(&track->readings[KB_TRACK_ENERGY], kb_level_power(level_of(media)));
     kb_reading_add(layer_reading(track, media->layer, KB_LAYER_PACKETS), 1);
     kb_reading_set(layer_reading(track, media->layer, KB_LAYER_LAST_NS), (uint64_t)now_ns);
     if (stream->repairs)

@@ -27,14 +27,22 @@ class Meeting:
         return f"{self.server.url}{path}"
 
     async def publish(
-        self, channel: str, frequency_hz: float, token: str = "", relay: Relay | None = None
+        self,
+        channel: str,
+        frequency_hz: float,
+        token: str = "",
+        relay: Relay | None = None,
+        *,
+        told_levels: bool = True,
     ) -> Publisher:
+        """`told_levels`: with the header extension of RFC 6464."""
         token = token or (
             self.server.token("m", "speaker")
             if channel == "floor"
             else self.server.token("m", "interpreter", channel)
         )
         publisher = Publisher(self.http, self.url(f"/whip/m/{channel}"), token, relay=relay)
+        publisher.told_levels = told_levels
         self.peers.append(publisher)
         return await publisher.start(ToneTrack(frequency_hz))
 

@@ -71,6 +71,7 @@ class HttpPeer:
         self.location = ""
         self.answer = ""
         self.etag = ""
+        self.told_levels = True
         self.connected = asyncio.Event()
 
         @self.pc.on("connectionstatechange")
@@ -82,7 +83,7 @@ class HttpPeer:
         await self.pc.setLocalDescription(await self.pc.createOffer())
         async with self._http.post(
             self._url,
-            data=self.pc.localDescription.sdp,
+            data=self._offer(),
             headers={**self._headers, "Content-Type": "application/sdp"},
         ) as response:
             if response.status != 201:
@@ -97,6 +98,15 @@ class HttpPeer:
         await self.pc.setRemoteDescription(RTCSessionDescription(self.answer, "answer"))
         async with asyncio.timeout(15):
             await self.connected.wait()
+
+    def _offer(self) -> str:
+        offer = self.pc.localDescription.sdp
+        lines = offer.splitlines(keepends=True)
+        return (
+            offer
+            if self.told_levels
+            else "".join(line for line in lines if "ssrc-audio-level" not in line)
+        )
 
     async def delete(self) -> int:
         base = self._url.split("/whip/")[0].split("/whep/")[0]

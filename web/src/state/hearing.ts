@@ -1,6 +1,6 @@
 /** What a listener hears, derived from the meeting and the chosen channel. */
 
-import { type Channel, FLOOR, type Meeting } from '../wire.ts';
+import { type Channel, FLOOR, type Meeting, type Speaker } from '../wire.ts';
 import type { Session } from './session.ts';
 
 /** `original`: the floor was chosen, or the channel's language is the one spoken. */
@@ -56,3 +56,11 @@ export function segments(db: number | null, of: number): number {
   if (db === null) return 0;
   return Math.max(0, Math.min(of, Math.round(((db + 60) / 60) * of)));
 }
+
+/** Whether the server hears them now. */
+export const isHeard = (s: Session, participant: string): boolean =>
+  participant !== '' && s.speaking.participants.includes(participant);
+
+/** Who speaks before those who may; else in the order in which they came. */
+export const dominantFirst = (speakers: Speaker[], dominant: string | null): Speaker[] =>
+  speakers.toSorted((a, b) => Number(b.participant === dominant) - Number(a.participant === dominant));

@@ -11,6 +11,7 @@ import {
   type MediaState,
   type Meeting,
   type ServerMessage,
+  type Speaking,
   type Tile,
   VERSION,
   type Welcome,
@@ -32,6 +33,8 @@ export type Session = {
   meeting: Meeting | null;
   /** When `meeting` arrived: its durations count from then. */
   meeting_at_ms: number;
+  /** Who speaks now, as the server hears it. */
+  speaking: Speaking;
   me: { participant: string; name: string; languages: string[] } | null;
   /** What the person chose: shown at once. */
   channel: string | null;
@@ -82,6 +85,7 @@ export type Step<E = SessionEffect> = [Session, E[]];
 // A later try may succeed; every other refusal of a hello is final.
 const TRANSIENT = new Set(['server.full', 'server.closing', 'server.internal', 'message.rate']);
 const UNAUTHORIZED_CLOSE = 4401;
+const NOBODY: Speaking = { participants: [], dominant: null };
 
 export function createSession(token: string): Session {
   return {
@@ -92,6 +96,7 @@ export function createSession(token: string): Session {
     offers: 0,
     meeting: null,
     meeting_at_ms: 0,
+    speaking: NOBODY,
     me: null,
     channel: null,
     confirmed: null,
@@ -245,6 +250,8 @@ function received(before: Session, message: ServerMessage, now_ms: number): Step
     case 'meeting':
       if (s.meeting !== null && message.meeting.revision < s.meeting.revision) return [s, []];
       return [{ ...s, meeting: message.meeting, meeting_at_ms: now_ms }, []];
+    case 'speaking':
+      return [{ ...s, speaking: { participants: message.participants, dominant: message.dominant } }, []];
     case 'media':
       if (s.phase !== 'live' || s.media === 'offering') return [s, []];
       if (message.state === 'lost') return offerAgain(s);
@@ -282,6 +289,7 @@ function welcomed(s: Session, message: Welcome, now_ms: number): Step {
       // A snapshot: taken even if its revision is lower, for the server may have started anew.
       meeting: message.meeting,
       meeting_at_ms: now_ms,
+      speaking: NOBODY, // who does is said next
       me: { participant, name, languages },
       ice_servers: message.ice_servers,
     },

@@ -3,7 +3,7 @@
 import { html, nothing, type TemplateResult } from 'lit';
 import { t } from '../i18n.ts';
 import type { Attendee, AttendeeEvent } from '../state/attendee.ts';
-import { autonym, hearing } from '../state/hearing.ts';
+import { autonym, dominantFirst, hearing, isHeard } from '../state/hearing.ts';
 import type { Session } from '../state/session.ts';
 import type { Channel, Meeting } from '../wire.ts';
 import { door, skipTo } from './entry.ts';
@@ -23,6 +23,7 @@ import {
   since,
   speakerName,
   tapToHear,
+  voiceMark,
   volumeSlider,
   withLanguage,
 } from './parts.ts';
@@ -98,7 +99,7 @@ export class AttendPage extends Page<Attendee, AttendeeEvent> {
       </header>
       <main class="attend">
         <div class="look" data-stage=${seen ? 'yes' : 'no'} data-places=${seen ? places(meeting) : 0}>
-          ${seen ? stage(meeting, this.pictures) : nothing} ${this.floor(meeting)}
+          ${seen ? stage(meeting, attendee.session, this.pictures) : nothing} ${this.floor(meeting)}
           ${this.interpretation(meeting)}
         </div>
         <div class="listen">${this.hear(meeting)} ${this.languages(meeting)}</div>
@@ -111,7 +112,7 @@ export class AttendPage extends Page<Attendee, AttendeeEvent> {
 
   private floor(meeting: Meeting): TemplateResult {
     const { session } = this.state;
-    const [first, ...others] = meeting.floor.speakers;
+    const [first, ...others] = dominantFirst(meeting.floor.speakers, session.speaking.dominant);
     const line =
       first === undefined
         ? html`<h2 class="quiet-floor">${t('nobody-speaks')}</h2>
@@ -123,7 +124,7 @@ export class AttendPage extends Page<Attendee, AttendeeEvent> {
             </p>`;
     return html`<section class="card floor" aria-label=${t('now-speaking')} data-live=${first === undefined ? 'no' : 'yes'}>
       <div class="floor-h">
-        <p class="label">${icon('live', true)}${t(first === undefined ? 'on-the-floor' : 'now-speaking')}</p>
+        <p class="label">${first === undefined ? icon('quiet', true) : voiceMark(session, first.participant)}${t(first === undefined ? 'on-the-floor' : 'now-speaking')}</p>
         ${line}
       </div>
       <kb-wave data-wave="floor"></kb-wave>
@@ -131,8 +132,8 @@ export class AttendPage extends Page<Attendee, AttendeeEvent> {
         ? nothing
         : html`<ul class="others">
             ${others.map(
-              (s) => html`<li class="cut">
-                ${icon('live', true)}<span dir="auto">${speakerName(s)}</span>
+              (s) => html`<li class="cut" data-heard=${isHeard(session, s.participant) ? 'yes' : 'no'}>
+                ${voiceMark(session, s.participant)}<span dir="auto">${speakerName(s)}</span>
                 <span class="lang">${withLanguage('speaks', languageOfTag(meeting, s.language))}</span>
               </li>`,
             )}

@@ -128,7 +128,7 @@ export class BoothPage extends Page<Interpreter, InterpreterEvent> {
     return html`<div class="card media" id="media">
       <div class="head">${icon('screen')}<h2 id="media-h">${t('stage')}</h2>
         <span class="grow"></span>${places(meeting) === 2 ? tabs : nothing}</div>
-      ${stage(meeting, this.pictures, view)}
+      ${stage(meeting, this.state.talker.session, this.pictures, view)}
     </div>`;
   }
 

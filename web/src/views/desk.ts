@@ -2,11 +2,12 @@
 
 import { html, nothing, type TemplateResult } from 'lit';
 import { t } from '../i18n.ts';
+import { isHeard } from '../state/hearing.ts';
 import type { Microphone } from '../state/microphone.ts';
 import type { Session } from '../state/session.ts';
 import type { Meeting } from '../wire.ts';
 import { icon } from './icons.ts';
-import { channelState, duration, languageOfTag, ownName, since, speakerName } from './parts.ts';
+import { channelState, duration, languageOfTag, ownName, since, speakerName, voiceMark } from './parts.ts';
 import type { Wave } from './meters.ts';
 
 /** On a narrow page the door alone, with its word for screen readers. */
@@ -126,8 +127,8 @@ export function floorList(meeting: Meeting, s: Session, now_ms: number): Templat
   if (speakers.length === 0) return html`<p class="none">${t('floor-empty')}</p>`;
   return html`<ul class="speakers">
     ${speakers.map(
-      (p) => html`<li>
-        ${icon('live', true)}
+      (p) => html`<li data-heard=${isHeard(s, p.participant) ? 'yes' : 'no'}>
+        <span class="voice">${voiceMark(s, p.participant)}</span>
         ${who(speakerName(p), p.participant !== '' && p.participant === s.me?.participant)}
         <span class="dim">${ownName(languageOfTag(meeting, p.language))}</span>
         <span class="num dim">${duration(since(p.speaking_s, s, now_ms))}</span>

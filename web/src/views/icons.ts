@@ -28,6 +28,7 @@ const ICONS = {
   play: svg`<path d="M6.5 4.2v11.6L16 10z" fill="currentColor"/>`,
   screen: svg`<rect x="2.5" y="3.5" width="15" height="10" rx="1.5"/><path d="M7 16.5h6M10 13.5v3"/>`,
   sig: svg`<path d="M3.5 15.5v-2.2M7.8 15.5V11M12.2 15.5V8M16.5 15.5v-11" stroke-width="2.6"/>`,
+  quiet: svg`<path d="M3.5 9.3v1.4M7.8 9.3v1.4M12.2 9.3v1.4M16.5 9.3v1.4"/>`,
   silent: svg`<path d="M3 7.8h3L10.5 4v12L6 12.2H3zM13.5 8l4 4M17.5 8l-4 4"/>`,
   sun: svg`<circle cx="10" cy="10" r="3.4"/><path d="M10 2.5v1.8M10 15.7v1.8M2.5 10h1.8M15.7 10h1.8M4.7 4.7 6 6M14 14l1.3 1.3M15.3 4.7 14 6M6 14l-1.3 1.3"/>`,
   through: svg`<path d="M2.5 10h14M12.5 6l4 4-4 4M8 4v2.5M8 13.5V16"/>`,

@@ -3,7 +3,7 @@
 import { html, type TemplateResult } from 'lit';
 import { live } from 'lit/directives/live.js';
 import { LOCALES, rich, t } from '../i18n.ts';
-import { type Hearing, linkState, type LinkState } from '../state/hearing.ts';
+import { type Hearing, isHeard, linkState, type LinkState } from '../state/hearing.ts';
 import type { Session } from '../state/session.ts';
 import { type Channel, FLOOR, type Language, type Meeting, type Speaker } from '../wire.ts';
 import { type Icon, icon } from './icons.ts';
@@ -147,6 +147,12 @@ export const tapToHear = (press: () => void): TemplateResult => html`<div class=
   <button class="btn big" id="tap" @click=${press}>${icon('play')}${t('tap-to-hear')}</button>
   <p>${t('tap-why')}</p>
 </div>`;
+
+/** The bars of a voice: flat while it is silent. The word for it is for who sees no bars. */
+export const voiceMark = (s: Session, participant: string): TemplateResult =>
+  isHeard(s, participant)
+    ? html`${icon('live', true)}<span class="vh">${t('is-heard')}</span>`
+    : icon('quiet', true);
 
 export function speakerName(speaker: Speaker): string {
   return speaker.name === '' ? t('speaker') : speaker.name;

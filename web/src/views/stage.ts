@@ -2,9 +2,12 @@
 
 import { html, nothing, type TemplateResult } from 'lit';
 import { t } from '../i18n.ts';
+import { isHeard } from '../state/hearing.ts';
 import type { View } from '../state/interpreter.ts';
+import type { Session } from '../state/session.ts';
 import type { Meeting, Shown, What } from '../wire.ts';
 import { icon } from './icons.ts';
+import { voiceMark } from './parts.ts';
 
 type Pictures = Record<What, MediaStream> | undefined;
 
@@ -16,19 +19,20 @@ export const places = (meeting: Meeting): number =>
   Number(meeting.stage.camera !== null) + Number(meeting.stage.screen !== null);
 
 /** `view` leaves one of two out; what is alone is always shown. */
-export function stage(meeting: Meeting, pictures: Pictures, view: View = 'both'): TemplateResult {
+export function stage(meeting: Meeting, s: Session, pictures: Pictures, view: View = 'both'): TemplateResult {
   const two = places(meeting) === 2;
   const camera = two && view === 'slides' ? null : meeting.stage.camera;
   const screen = two && view === 'speaker' ? null : meeting.stage.screen;
   return html`<section class="stage" aria-label=${t('stage')} data-places=${camera !== null && screen !== null ? 2 : 1}>
-    ${tile('screen', screen, pictures)} ${tile('camera', camera, pictures)}
+    ${tile('screen', screen, s, pictures)} ${tile('camera', camera, s, pictures)}
   </section>`;
 }
 
-function tile(what: What, shown: Shown | null, pictures: Pictures): TemplateResult | typeof nothing {
+function tile(what: What, shown: Shown | null, s: Session, pictures: Pictures): TemplateResult | typeof nothing {
   if (shown === null) return nothing;
   const whose = shown.name === '' ? t('speaker') : shown.name;
-  return html`<figure class="tile" data-tile=${what}>
+  const heard = what === 'camera' && isHeard(s, shown.participant);
+  return html`<figure class="tile" data-tile=${what} data-heard=${heard ? 'yes' : 'no'}>
     <video
       autoplay
       playsinline
@@ -37,7 +41,7 @@ function tile(what: What, shown: Shown | null, pictures: Pictures): TemplateResu
       .srcObject=${pictures?.[what] ?? null}
       aria-label=${t(what === 'screen' ? 'screen-of' : 'camera-of', { name: whose })}
     ></video>
-    <figcaption class="plate">${icon(what === 'screen' ? 'screen' : 'live', true)}<span class="cut" dir="auto">${whose}</span></figcaption>
+    <figcaption class="plate">${what === 'screen' ? icon('screen', true) : voiceMark(s, shown.participant)}<span class="cut" dir="auto">${whose}</span></figcaption>
     <button class="grow" aria-label=${t('enlarge')} @click=${enlarge}><span>${icon('full', true)}</span></button>
   </figure>`;
 }
