@@ -26,6 +26,7 @@ from kabina.native.plane_types import (
     Nominated,
     PayloadType,
     PeerLost,
+    PeerPath,
     PeerReadings,
     PeerResumed,
     PeerStalled,
@@ -57,6 +58,7 @@ __all__ = [
     "Nominated",
     "PayloadType",
     "PeerLost",
+    "PeerPath",
     "PeerReadings",
     "PeerResumed",
     "PeerStalled",
@@ -591,6 +593,8 @@ class Plane:
                 paths=read[7],
                 nominations=read[8],
                 streams=read[9],
+                path=PeerPath(read[10]),
+                rtt_ms=read[11] / 1e6 if read[11] else None,
             )
 
     def track_readings(self, track: int) -> TrackReadings:
@@ -639,7 +643,8 @@ class Plane:
             _, packets, size, last, source, changes, fraction, lost, jitter, rtt, reported = read[
                 :11
             ]
-            layer, wanted, retransmitted, plis, estimate, switches = read[11:]
+            layer, wanted, retransmitted, plis, estimate, switches = read[11:17]
+            pictures, freezes, frozen, pauses, paused = read[17:]
             return SlotReadings(
                 packets=packets,
                 bytes=size,
@@ -657,6 +662,11 @@ class Plane:
                 retransmitted=retransmitted,
                 plis=plis,
                 estimate_bps=estimate or None,
+                pictures=pictures,
+                freezes=freezes,
+                frozen_ms=frozen / 1e6,
+                pauses=pauses,
+                paused_ms=paused / 1e6,
             )
 
     def _age_ms(self, at_ns: int) -> float | None:

@@ -82,6 +82,14 @@ class Extension(IntEnum):
     DEPENDENCY_DESCRIPTOR = 9
 
 
+class PeerPath(IntEnum):
+    """How datagrams go to a peer (kb_path in kb_plane.h)."""
+
+    NONE = 0
+    UDP = 1
+    TCP = 2
+
+
 ANY_LAYER = 255
 
 
@@ -185,6 +193,8 @@ class PeerReadings:
     paths: int
     nominations: int
     streams: int
+    path: PeerPath = PeerPath.NONE
+    rtt_ms: float | None = None  # as the peer reported last; None = it gets nothing to report about
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,3 +248,8 @@ class SlotReadings:
     retransmitted: int = 0  # packets
     plis: int = 0  # asked for by the listener
     estimate_bps: int | None = None  # of the listener's downlink; None = not known
+    pictures: int = 0
+    freezes: int = 0  # gaps between pictures of 3 × their average, at least 150 ms more than it
+    frozen_ms: float = 0.0
+    pauses: int = 0  # gaps of 5 s and more; what nobody wanted to see is none
+    paused_ms: float = 0.0

@@ -17,6 +17,7 @@ from kabina.signaling.metrics import render_metrics
 from kabina.signaling.node import version
 from kabina.signaling.pages import Pages
 from kabina.signaling.sockets import PageSockets, is_loopback
+from kabina.signaling.statistics import may_read, read_statistics
 from kabina.signaling.whip import HttpSessions, bearer_token
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def build(node: Node, demo: DemoMeeting | None = None) -> web.Application:
         [
             web.get("/api/health", api.health),
             web.get("/api/meetings/{meeting}", api.meeting),
+            web.get("/api/meetings/{meeting}/statistics", api.statistics),
             web.get("/api/demo", api.demo),
             web.get("/metrics", api.metrics),
             web.get("/ws", sockets.serve),
@@ -118,6 +120,12 @@ class _Api:
         elif self._node.issuer.check(bearer_token(request)).meeting != meeting:
             raise CodedError("token.forbidden", "This token is for another meeting.")
         return web.json_response(msgspec.to_builtins(view))
+
+    async def statistics(self, request: web.Request) -> web.Response:
+        meeting = request.match_info["meeting"]
+        may_read(self._node.issuer.check(bearer_token(request)), meeting)
+        read = await read_statistics(self._node, meeting)
+        return web.Response(body=msgspec.json.encode(read), content_type="application/json")
 
     async def demo(self, _request: web.Request) -> web.Response:
         if self._demo is None:

@@ -106,6 +106,11 @@ class Node:
     def rooms(self) -> Mapping[str, Room]:
         return self._rooms
 
+    def guests(self, meeting: str) -> tuple[Participation, ...]:
+        """Everybody in the meeting's room but its robots, in the order in which they came."""
+        present = self._guests.get(meeting, set())
+        return tuple(sorted(present, key=lambda guest: int(guest.participant.partition("-")[2])))
+
     def ice_servers(self, participant: str) -> tuple[IceServer, ...]:
         """What this participant may use where UDP does not get through."""
         return ice_servers(

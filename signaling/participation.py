@@ -135,6 +135,11 @@ class Participation:
         before.replaced()
 
     @property
+    def peer(self) -> Peer | None:
+        """The media session, to be read and not to be changed; None if there is none."""
+        return self._peer
+
+    @property
     def media(self) -> PeerState | None:
         """How the media session is; None if there is none."""
         return None if self._peer is None else self._peer.state

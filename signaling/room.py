@@ -170,6 +170,18 @@ class Room:
         """The plane's track of somebody's camera or screen; 0 if there is none."""
         return 0 if participant is None else self._pictures.get((participant, visual), 0)
 
+    def voice_of(self, participant: ParticipantId) -> Voice | None:
+        """Where their voice comes from; None if nothing does."""
+        return self._voices.get(participant)
+
+    def channel_of_track(self, track: int) -> str | None:
+        """The channel that an injected track carries; None if it is none of this room's."""
+        return next((channel for channel, mine in self._tracks.items() if mine == track), None)
+
+    def picture_of_track(self, track: int) -> tuple[ParticipantId, Visual] | None:
+        """Whose camera or screen a track of the plane is; None if it is none of this room's."""
+        return next((whose for whose, mine in self._pictures.items() if mine == track), None)
+
     def is_on_air(self, participant: ParticipantId) -> bool:
         """Whether anybody would hear them: they have the floor or a channel."""
         plan = self.meeting.plan()

@@ -30,6 +30,28 @@ PLAYING = """(what) => { const video = document.querySelector(`[data-tile=${what
   return video !== null && video.videoWidth > 0 && video.currentTime > 0.2; }"""
 
 
+async def assert_statistics(stage: Stage) -> None:
+    """What an operator sees of the speaker's pictures and of one that is sent."""
+    token = stage.server.token("m", "operator")
+    async with stage.http.get(
+        f"{stage.server.url}/api/meetings/m/statistics",
+        headers={"Authorization": f"Bearer {token}"},
+    ) as response:
+        speaker, viewer, *_ = (await response.json())["participants"]
+    voice, camera, screen = speaker["inbound"]
+    assert [one["kind"] for one in (voice, camera, screen)] == ["audio", "video", "video"]
+    assert camera["mimeType"] == "video/VP8"
+    assert camera["layers"][0]["keyFrames"] > 0
+    assert sum(layer["bitrate"] for layer in camera["layers"]) > 10_000
+    heard, seen, slides = viewer["outbound"]
+    assert heard["kind"] == "audio"
+    assert seen["source"] == {"participant": speaker["participant"], "what": "camera"}
+    assert slides["source"] == {"participant": speaker["participant"], "what": "screen"}
+    assert 5 < seen["framesSent"] <= seen["packetsSent"]
+    assert seen["layer"] is not None
+    assert viewer["connection"]["availableOutgoingBitrate"] > 0
+
+
 async def test_a_camera_and_a_screen_are_seen_by_attendees(stage: Stage):
     SCREENSHOTS.mkdir(exist_ok=True)
     speaker = await stage.open(stage.link("speak", "speaker"), tone_hz=400.0)
@@ -73,6 +95,7 @@ async def test_a_camera_and_a_screen_are_seen_by_attendees(stage: Stage):
     await phone.wait_for_function(PLAYING, arg="screen")
     await phone.wait_for_timeout(800)
     await phone.screenshot(path=SCREENSHOTS / "stage-both-390-dark.png")
+    await assert_statistics(stage)
     overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
     assert await phone.evaluate(overflow) <= 0
     assert await viewer.evaluate(overflow) <= 0

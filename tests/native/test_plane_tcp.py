@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from kabina.native.plane import DtlsReceived, Nominated, Plane
+from kabina.native.plane import DtlsReceived, Nominated, PeerPath, Plane
 from kabina_sim.network import needs_ipv6
 from kabina_sim.plane_client import Client, Clock, Speaker, TcpClient
 
@@ -80,6 +80,7 @@ def test_media_goes_over_tcp_as_over_udp(plane, clock, connect, speaks, hears):
         lambda: sequences.extend(p.sequence for p in listener.read().rtp) or len(sequences) >= 100
     )
     assert sequences == list(range(sequences[0], sequences[0] + 100))
+    assert plane.peer_readings(listener.peer).path is (PeerPath.UDP, PeerPath.TCP)[hears]
 
 
 @needs_ipv6

@@ -57,6 +57,8 @@
     X(rtp_bad_extensions)                                                                                          \
     X(rtp_empty) /* padding only */                                                                                \
     X(rtp_forwarded)                                                                                               \
+    X(picture_freezes) /* gaps between pictures that went to a viewer, as webrtc-stats counts them */                \
+    X(picture_pauses)                                                                                              \
     X(rtp_late) /* from before a source change, or too close to it */                                                                  \
     X(video_held) /* times that pictures began to wait: a narrow path takes no more at once */                     \
     X(video_dropped) /* packets that waited when a key frame or a pause made them needless */                      \

@@ -32,6 +32,7 @@ static void receive_block(kb_plane *plane, kb_peer *peer, const kb_rtcp_block *b
     if (rtt <= LONGEST_RTT_65536) {
         peer->rtt_ns = (int64_t)rtt * 1000000000 / 65536;
         kb_reading_set(&slot->readings[KB_SLOT_RTT_NS], (uint64_t)peer->rtt_ns);
+        kb_reading_set(&peer->readings[KB_PEER_RTT_NS], (uint64_t)peer->rtt_ns);
     }
 }
 

@@ -81,6 +81,7 @@ void kb_slot_set_source(kb_plane *plane, kb_slot *slot, kb_track *track, int64_t
     stop_waiting(slot);
     if (!track) {
         stop_listening(slot);
+        kb_freeze_reset(&slot->freeze);
         plane->slot_reports[kb_handle_index(slot->handle)] = INT64_MAX;
     } else if (!slot->source) {
         listen_to(slot, track);
@@ -137,6 +138,23 @@ static void map_counters(kb_slot *slot, const kb_media *media, bool rebased, kb_
     }
 }
 
+static void note_picture(kb_plane *plane, kb_slot *slot, uint32_t timestamp, int64_t now_ns)
+{
+    enum kb_freeze_found found = kb_freeze_packet(&slot->freeze, timestamp, now_ns);
+    if (found == KB_SAME_PICTURE)
+        return;
+    kb_reading_set(&slot->readings[KB_SLOT_PICTURES], slot->freeze.pictures);
+    if (found == KB_FREEZE_ENDED) {
+        kb_reading_set(&slot->readings[KB_SLOT_FREEZES], slot->freeze.freezes);
+        kb_reading_set(&slot->readings[KB_SLOT_FROZEN_NS], (uint64_t)slot->freeze.frozen_ns);
+        KB_COUNT(plane, picture_freezes);
+    } else if (found == KB_PAUSE_ENDED) {
+        kb_reading_set(&slot->readings[KB_SLOT_PAUSES], slot->freeze.pauses);
+        kb_reading_set(&slot->readings[KB_SLOT_PAUSED_NS], (uint64_t)slot->freeze.paused_ns);
+        KB_COUNT(plane, picture_pauses);
+    }
+}
+
 void kb_slot_forward(kb_plane *plane, kb_slot *slot, const kb_track *track, const kb_media *media, int64_t now_ns)
 {
     kb_peer *peer = &plane->peers[slot->peer];
@@ -175,6 +193,8 @@ void kb_slot_forward(kb_plane *plane, kb_slot *slot, const kb_track *track, cons
         bytes = kb_red_bytes(media->red, kb_slot_red_within(slot, media));
         KB_COUNT(plane, red_sent);
     }
+    if (slot->video)
+        note_picture(plane, slot, mapped.timestamp, now_ns);
     slot->packets++;
     slot->octets += (uint32_t)bytes;
     if (mapped.rebased) {

@@ -139,6 +139,13 @@ static int8_t latest_tuple(const kb_peer *peer)
     return (int8_t)latest;
 }
 
+/* Which way datagrams go now. */
+static void note_path(kb_peer *peer)
+{
+    const kb_address *egress = kb_peer_egress(peer);
+    kb_reading_set(&peer->readings[KB_PEER_PATH], !egress ? KB_PATH_NONE : egress->stream ? KB_PATH_TCP : KB_PATH_UDP);
+}
+
 static void count_tuples(kb_peer *peer)
 {
     uint64_t count = 0;
@@ -157,6 +164,7 @@ void kb_peer_forget_path(kb_plane *plane, kb_peer *peer, int tuple)
     if (peer->validated == tuple)
         peer->validated = latest_tuple(peer);
     count_tuples(peer);
+    note_path(peer);
     if (peer->tuples[tuple].address.stream)
         kb_tcp_release(plane, peer->tuples[tuple].address.stream);
 }
@@ -209,6 +217,7 @@ int kb_peer_validate(kb_plane *plane, kb_peer *peer, const kb_address *address, 
         count_tuples(peer);
     }
     peer->validated = (int8_t)tuple;
+    note_path(peer);
     return tuple;
 }
 
@@ -218,6 +227,7 @@ void kb_peer_nominate(kb_plane *plane, kb_peer *peer, int tuple)
         return;
     peer->nominated = (int8_t)tuple;
     peer->nominations++;
+    note_path(peer);
     kb_reading_set(&peer->readings[KB_PEER_NOMINATIONS], peer->nominations);
     KB_COUNT(plane, nominations);
     kb_states_peer(plane, peer);

@@ -216,8 +216,11 @@ enum kb_peer_reading {
     KB_PEER_TUPLES_USED,
     KB_PEER_NOMINATIONS,
     KB_PEER_STREAMS_USED,
+    KB_PEER_PATH,   /* kb_path of the way datagrams go now */
+    KB_PEER_RTT_NS, /* as one of its reports said last, 0 = unknown */
     KB_PEER_READINGS,
 };
+enum kb_path { KB_PATH_NONE, KB_PATH_UDP, KB_PATH_TCP };
 enum kb_track_reading {
     KB_TRACK_HANDLE,
     KB_TRACK_PACKETS,
@@ -260,6 +263,11 @@ enum kb_slot_reading {
     KB_SLOT_PLIS, /* asked for by the listener */
     KB_SLOT_ESTIMATE_BPS, /* of the listener's downlink, 0 = unknown */
     KB_SLOT_LAYER_SWITCHES,
+    KB_SLOT_PICTURES, /* begun; these five as in kb_freeze.h */
+    KB_SLOT_FREEZES,
+    KB_SLOT_FROZEN_NS,
+    KB_SLOT_PAUSES,
+    KB_SLOT_PAUSED_NS,
     KB_SLOT_READINGS,
 };
 uint64_t kb_plane_peer_reading(const kb_plane *plane, uint32_t handle, enum kb_peer_reading reading);

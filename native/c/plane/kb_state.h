@@ -6,6 +6,7 @@
 #include "kb_bucket.h"
 #include "kb_downlink.h"
 #include "kb_egress.h"
+#include "kb_freeze.h"
 #include "kb_index.h"
 #include "kb_patience.h"
 #include "kb_plane.h"
@@ -165,6 +166,7 @@ struct kb_slot {
     uint16_t cursor;        /* the source's number */
     uint32_t left_waiting;  /* packets, not counted yet */
     uint64_t served;        /* when its turn was */
+    kb_freeze freeze;
     kb_track *source;  /* heard now */
     kb_track *pending; /* wanted next */
     kb_slot *next, *previous;                 /* in source->listeners */

@@ -117,8 +117,10 @@ void kb_slot_limit(kb_plane *plane, kb_slot *slot, const kb_limit_slot *limit, i
 {
     slot->limit = limit->layer;
     slot->paused = limit->paused;
-    if (slot->paused && slot->video)
-        kb_slot_stop(slot);
+    if (slot->paused && slot->video) {
+        kb_slot_stop(slot); /* it begins again with a key frame */
+        kb_freeze_reset(&slot->freeze);
+    }
     /* Before anything is asked for: a key frame of the layer from before would delay that of the right one. */
     kb_downlink_allocate(plane, &plane->peers[slot->peer], now_ns);
     kb_slot_ask(plane, slot, now_ns);

@@ -8,6 +8,7 @@ import msgspec
 
 from kabina.signaling import messages
 from kabina.signaling.errors import STATUS
+from kabina.signaling.statistics import MeetingStatistics
 
 PAGE = (Path(__file__).parents[3] / "docs" / "protocol.md").read_text()
 
@@ -37,6 +38,12 @@ def test_every_server_example_is_what_the_server_would_write():
             assert json.loads(messages.encode(decoder.decode(json.dumps(example)))) == example
             seen.add(example["type"])
     assert seen == servers
+
+
+def test_the_statistics_example_is_what_the_server_would_write():
+    (block,) = re.findall(r"```json title=statistics\n(.*?)```", PAGE, re.DOTALL)
+    read = msgspec.json.decode(block, type=MeetingStatistics)
+    assert msgspec.json.decode(msgspec.json.encode(read)) == json.loads(block)
 
 
 def test_the_error_table_is_the_codes():
