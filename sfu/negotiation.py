@@ -29,6 +29,10 @@ OPUS_PARAMETERS: Final[Mapping[str, int | str | None]] = {
     "maxaveragebitrate": 64000,
 }
 
+# Music, a played video: only who offers it gets it, voices stay mono. At 96 kbit/s of two channels
+# Opus has no in-band FEC (audio-engine.md §3): a lost packet is concealed.
+STEREO_BITRATE_BPS: Final = 96_000
+
 # In the order in which a publisher's codec is taken when several are offered first: the offer's.
 FORWARDED_VIDEO: Final = frozenset({"VP8", "H264", "VP9", "AV1"})
 
@@ -135,7 +139,7 @@ def _codecs(section: Section, *, sends: bool) -> tuple[AnsweredCodec, ...]:
         red = [c for c in section.codecs if _is_red_of(c, opus)][:1]
         return (
             *(AnsweredCodec(_agreed(c, feedback, c.parameters)) for c in red),
-            AnsweredCodec(_agreed(opus, feedback, OPUS_PARAMETERS)),
+            AnsweredCodec(_agreed(opus, feedback, _opus_parameters(section, opus))),
         )
     chosen = tuple(_video(section))
     return chosen if sends else chosen[:1]
@@ -147,6 +151,26 @@ def _is_red_of(codec: Codec, opus: Codec) -> bool:
         return False
     blocks = [text.split("/") for text in codec.parameters]
     return len(blocks) == 1 and len(blocks[0]) > 1 and set(blocks[0]) == {str(opus.payload_type)}
+
+
+def _opus_parameters(section: Section, opus: Codec) -> Mapping[str, int | str | None]:
+    """Ours, with stereo where the offer has it (RFC 7587 §6.1, §7.1).
+
+    Both parameters are declarations of whoever writes them: `sprop-stereo` of an offer, or the
+    `stereo` that a browser needs besides, makes us say that we like to get stereo; its `stereo`
+    makes us say that we may send it.
+    """
+    wants, has = (_is_set(opus, name) for name in ("stereo", "sprop-stereo"))
+    parameters = dict(OPUS_PARAMETERS)
+    if section.direction.sends and (wants or has):
+        parameters |= {"stereo": 1, "maxaveragebitrate": STEREO_BITRATE_BPS}
+    if section.direction.receives and wants:
+        parameters |= {"sprop-stereo": 1}
+    return parameters
+
+
+def _is_set(codec: Codec, parameter: str) -> bool:
+    return str(codec.parameters.get(parameter, 0)) == "1"
 
 
 def _video(section: Section) -> Iterator[AnsweredCodec]:

@@ -118,10 +118,13 @@ class Participation:
     def _connect(self, peer: Peer, channel: str | None) -> None:
         """Joins a new media session's slots and tracks to the room. CodedError if it cannot."""
         self._voice_flows = self._is_voice_lost = False
+        self.room.add_hearer(self)
         self.listen(channel)
         self.room.execute(AudioBack(self.participant))
         for track in peer.tracks_of(Kind.AUDIO)[:1]:
-            track.feed_mix(self.room.open_voice(self.participant, track.handle))
+            track.feed_mix(
+                self.room.open_voice(self.participant, track.handle, is_stereo=track.is_stereo)
+            )
         for visual, track in zip(Visual, peer.tracks_of(Kind.VIDEO), strict=False):
             self.room.bind_picture(self.participant, visual, track.handle)
         if peer.slots_of(Kind.VIDEO):
@@ -158,9 +161,14 @@ class Participation:
         """Moves the listening slot; nothing is renegotiated. CodedError `channel.unknown`."""
         self.room.execute(Listen(self.participant, None if channel is None else ChannelId(channel)))
         self.listening = channel
-        if self._peer is not None:
-            for slot in self._peer.slots_of(Kind.AUDIO)[:1]:
-                slot.listen_to(0 if channel is None else self.room.track_of(channel))
+        self.sound_changed()
+
+    def sound_changed(self) -> None:
+        """What carries the channel may be another track now."""
+        if self._peer is None:
+            return
+        for slot in self._peer.slots_of(Kind.AUDIO)[:1]:
+            slot.listen_to(0 if self.listening is None else self.room.track_of(self.listening))
 
     def see(self, tiles: Sequence[Tile]) -> None:
         """Says how large the person sees each picture; remembered for the next media session."""
@@ -194,6 +202,7 @@ class Participation:
         self._waiting_for_voice.cancel()
         try:
             self.room.remove_viewer(self)
+            self.room.remove_hearer(self)
             self.room.remove(self.participant)
         finally:
             await self._end_media()
@@ -207,6 +216,7 @@ class Participation:
             self._peer = None
             self._voice_flows = False
             self.room.remove_viewer(self)
+            self.room.remove_hearer(self)
             if not self._left:
                 self.listening = None
                 self.room.media_gone(self.participant)
@@ -257,5 +267,6 @@ class Participation:
         peer, self._peer = self._peer, None
         if peer is not None:
             self.room.remove_viewer(self)
+            self.room.remove_hearer(self)
             self.room.unbind_pictures(self.participant)
             await peer.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from itertools import count
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from kabina.interpretation.commands import Command, JoinMeeting, LeaveMeeting, Listen
 from kabina.interpretation.errors import InterpretationError
@@ -50,6 +50,16 @@ class Viewer(Protocol):
     def stage_changed(self, stage: StagePlan) -> None: ...
 
 
+class Hearer(Protocol):
+    """Somebody with a listening slot."""
+
+    def sound_changed(self) -> None:
+        """A channel may be carried by another track than before: `track_of` says which."""
+
+
+Listener = TypeVar("Listener", Viewer, Hearer)
+
+
 class Room:
     """One live meeting. Commands go through `execute`; media follows from the plan."""
 
@@ -62,10 +72,12 @@ class Room:
         self._watch = SpeakerWatch(unit.plane, mixer)
         self._pictures: dict[tuple[ParticipantId, Visual], int] = {}
         self._viewers: set[Viewer] = set()
+        self._hearers: set[Hearer] = set()
         self._stage = StagePlan()
         self.on_event: Callable[[Event], None] = lambda _event: None  # the demo's robots listen
         self._shown = (0, 0)
-        self._tracks: dict[ChannelId, int] = {}
+        self._tracks: dict[ChannelId, int] = {}  # the mixes'
+        self._heard: dict[ChannelId, int] = {}  # the one track a mix would consist of, instead
         self._rows: dict[ChannelId, int] = {}
         self._numbers = count(1)
         self._names: dict[Role, count[int]] = {role: count(1) for role in Role}
@@ -118,7 +130,7 @@ class Room:
 
     # Whose audio is whose
 
-    def open_voice(self, participant: ParticipantId, track: int) -> int:
+    def open_voice(self, participant: ParticipantId, track: int, *, is_stereo: bool = False) -> int:
         """A source of the mix engine for what this participant's microphone sends as `track`.
 
         CodedError `server.full` when the node has none left.
@@ -127,13 +139,16 @@ class Room:
             source = self._mixer.open_source()
         except MixerFullError as error:
             raise CodedError("server.full", str(error)) from error
-        self.bind_audio(participant, source, track)
+        self._bind(participant, Voice(source, track, is_stereo))
         return source
 
-    def bind_audio(self, participant: ParticipantId, source: int, track: int = 0) -> None:
+    def bind_audio(self, participant: ParticipantId, source: int) -> None:
         """From now on `source` is this participant's voice; the room closes it with them."""
+        self._bind(participant, Voice(source))
+
+    def _bind(self, participant: ParticipantId, voice: Voice) -> None:
         self.unbind_audio(participant)
-        self._voices[participant] = Voice(source, track)
+        self._voices[participant] = voice
         self._reconcile(force=True)
 
     def unbind_audio(self, participant: ParticipantId) -> None:
@@ -166,6 +181,13 @@ class Room:
     def remove_viewer(self, viewer: Viewer) -> None:
         self._viewers.discard(viewer)
 
+    def add_hearer(self, hearer: Hearer) -> None:
+        """Somebody with a listening slot: told when what a channel is carried by changes."""
+        self._hearers.add(hearer)
+
+    def remove_hearer(self, hearer: Hearer) -> None:
+        self._hearers.discard(hearer)
+
     def picture_of(self, participant: ParticipantId | None, visual: Visual) -> int:
         """The plane's track of somebody's camera or screen; 0 if there is none."""
         return 0 if participant is None else self._pictures.get((participant, visual), 0)
@@ -182,6 +204,11 @@ class Room:
         """Whose camera or screen a track of the plane is; None if it is none of this room's."""
         return next((whose for whose, mine in self._pictures.items() if mine == track), None)
 
+    def speaker_of_track(self, track: int) -> ParticipantId | None:
+        """Whose voice a track of the plane is; None if it is none of this room's."""
+        voices = self._voices.items()
+        return next((who for who, voice in voices if voice.track == track != 0), None)
+
     def is_on_air(self, participant: ParticipantId) -> bool:
         """Whether anybody would hear them: they have the floor or a channel."""
         plan = self.meeting.plan()
@@ -190,8 +217,8 @@ class Room:
         )
 
     def track_of(self, channel: str) -> int:
-        """The injected track that carries `channel`; it must exist."""
-        return self._tracks[ChannelId(channel)]
+        """The track that carries `channel`, which must exist: its mix, or a stereo original."""
+        return self._heard.get(ChannelId(channel)) or self._tracks[ChannelId(channel)]
 
     # What can be seen
 
@@ -231,7 +258,19 @@ class Room:
         if plan != self._plan or force:
             self._plan = plan
             self._mixer.set_rows(self.id, [self._row(channel) for channel in plan.channels])
+            self._direct_sound(plan)
             self._direct_stage()
+
+    def _direct_sound(self, plan: MediaPlan) -> None:
+        """Who hears nothing but one stereo source gets that, untouched: mixes are mono."""
+        heard: dict[ChannelId, int] = {}
+        for channel in plan.channels:
+            voices = [self._voices[who] for who in channel.floor if who in self._voices]
+            if len(voices) == 1 and voices[0].is_stereo and not channel.interpreters:
+                heard[channel.channel] = voices[0].track
+        if heard != self._heard:
+            self._heard = heard
+            self._tell(self._hearers, lambda hearer: hearer.sound_changed())
 
     def _direct_stage(self) -> None:
         """Tells the viewers, if what they are sent is another track than before."""
@@ -243,11 +282,15 @@ class Room:
         )
         if (stage, shown) != (self._stage, self._shown):
             self._stage, self._shown = stage, shown
-            for viewer in tuple(self._viewers):
-                try:
-                    viewer.stage_changed(stage)
-                except Exception:  # noqa: BLE001 - logged; one page's fault is not the others'
-                    _log.exception("a viewer could not be shown the stage")
+            self._tell(self._viewers, lambda viewer: viewer.stage_changed(stage))
+
+    @staticmethod
+    def _tell(listeners: set[Listener], say: Callable[[Listener], None]) -> None:
+        for listener in tuple(listeners):
+            try:
+                say(listener)
+            except Exception:  # noqa: BLE001 - logged; one page's fault is not the others'
+                _log.exception("a change could not be told")
 
     def _row(self, plan: ChannelPlan) -> MixRow:
         return MixRow(

@@ -78,7 +78,7 @@ class Inbound(_Named, frozen=True, kw_only=True):
 
 
 class Source(_Named, frozen=True, kw_only=True, omit_defaults=True):
-    """What fills a slot: a channel's mix, or somebody's picture."""
+    """What fills a slot: a channel's mix, or somebody's picture or voice as it came."""
 
     channel: str | None = None
     participant: str | None = None
@@ -263,7 +263,8 @@ def _source(room: Room, track: int) -> Source | None:
     shown = room.picture_of_track(track)
     if shown is not None:
         return Source(participant=shown[0], what=shown[1].value)
-    return None
+    speaker = room.speaker_of_track(track)
+    return None if speaker is None else Source(participant=speaker, what="voice")
 
 
 def _seconds(milliseconds: float | None) -> float | None:

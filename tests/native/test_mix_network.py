@@ -257,12 +257,34 @@ def test_packets_of_10_40_and_60_ms_are_played_without_a_seam(frame):
     assert np.ptp(levels) < 1.0
 
 
-def test_stereo_packets_are_mixed_down():
-    left = tone(450, 50)
-    both = np.stack([left, left], axis=1).reshape(-1)
+SILENT = tone(450, 50, amplitude=0.0)
+FULL_SCALE_DB = -3.01  # of a sine
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "level"),
+    [
+        (tone(450, 50), tone(450, 50), -15.05),  # the same on both sides keeps its level
+        (tone(450, 50), SILENT, -15.05 - 6.02),  # on one side it is halved
+        (tone(450, 50), tone(1000, 50), -15.05 - 3.01),
+        (tone(450, 50, amplitude=1.0), tone(450, 50, amplitude=1.0), FULL_SCALE_DB),
+        (tone(450, 50, amplitude=1.0), tone(1000, 50, amplitude=1.0), FULL_SCALE_DB - 3.01),
+    ],
+)
+def test_a_stereo_packet_is_mixed_as_the_mean_of_its_channels(left, right, level):
+    """The mean, not the sum less 3 dB: at full scale on both sides nothing clips."""
+    both = np.stack([left, right], axis=1).reshape(-1)
     bench, talker = listening(encode(both, channels=2, fec=False))
     bench.run(100)
-    assert readings(bench, talker).level_db == pytest.approx(-15.05, abs=0.3)
+    assert readings(bench, talker).level_db == pytest.approx(level, abs=0.3)
+    heard = bench.heard(100)[50 * FRAME :]
+    assert np.max(np.abs(heard)) <= 1.0
+    if level > -10:
+        return  # there the limiter has its say
+    for hz in (450, 1000):
+        expected = level_db((left + right)[: len(heard)] / 2, hz)
+        if expected > -60:
+            assert level_db(heard, hz) == pytest.approx(expected, abs=0.5)
 
 
 def test_a_talker_who_stops_fades_out_and_costs_no_delay_when_he_returns():

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kabina_sim.light_client import LightListener
-from kabina_sim.stock_clients import HttpPeer, Listener, Publisher, ToneTrack
+from kabina_sim.stock_clients import HttpPeer, Listener, Publisher, StereoTones, ToneTrack
 
 if TYPE_CHECKING:
     import aiohttp
@@ -34,21 +34,27 @@ class Meeting:
         relay: Relay | None = None,
         *,
         told_levels: bool = True,
+        right_hz: float | None = None,
     ) -> Publisher:
-        """`told_levels`: with the header extension of RFC 6464."""
+        """`told_levels`: with the header extension of RFC 6464. `right_hz`: stereo, and says so."""
         token = token or (
             self.server.token("m", "speaker")
             if channel == "floor"
             else self.server.token("m", "interpreter", channel)
         )
         publisher = Publisher(self.http, self.url(f"/whip/m/{channel}"), token, relay=relay)
-        publisher.told_levels = told_levels
+        publisher.told_levels, publisher.stereo = told_levels, right_hz is not None
         self.peers.append(publisher)
-        return await publisher.start(ToneTrack(frequency_hz))
+        return await publisher.start(
+            ToneTrack(frequency_hz) if right_hz is None else StereoTones(frequency_hz, right_hz)
+        )
 
-    async def listen(self, channel: str, token: str = "", relay: Relay | None = None) -> Listener:
+    async def listen(
+        self, channel: str, token: str = "", relay: Relay | None = None, *, stereo: bool = False
+    ) -> Listener:
         token = token or self.server.token("m", "attendee")
         listener = Listener(self.http, self.url(f"/whep/m/{channel}"), token, relay=relay)
+        listener.stereo = stereo
         self.peers.append(listener)
         return await listener.start()
 

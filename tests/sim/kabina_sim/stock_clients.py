@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fractions
+import re
 import time
 from typing import TYPE_CHECKING
 
@@ -39,15 +40,31 @@ class ToneTrack(AudioStreamTrack):
         if wait_s > 0:
             await asyncio.sleep(wait_s)
         at = (self._sent + np.arange(FRAME_SAMPLES)) / RATE_HZ
-        wave = self.amplitude * np.sin(2 * np.pi * self.frequency_hz * at)
         # Stereo, as aiortc's encoder wants it: converting mono would lower it by 3 dB.
-        both = np.repeat((wave * 32767).astype(np.int16), 2)[None, :]
+        both = (self.samples(at) * 32767).astype(np.int16).reshape(1, -1)
         frame = av.AudioFrame.from_ndarray(both, format="s16", layout="stereo")
         frame.sample_rate = RATE_HZ
         frame.pts = self._sent
         frame.time_base = fractions.Fraction(1, RATE_HZ)
         self._sent += FRAME_SAMPLES
         return frame
+
+    def samples(self, at_s: np.ndarray) -> np.ndarray:
+        """(samples, 2) within ±1."""
+        wave = self.amplitude * np.sin(2 * np.pi * self.frequency_hz * at_s)
+        return np.stack((wave, wave), axis=1)
+
+
+class StereoTones(ToneTrack):
+    """Another tone on the right."""
+
+    def __init__(self, left_hz: float, right_hz: float, amplitude: float = 0.25) -> None:
+        super().__init__(left_hz, amplitude)
+        self.right_hz = right_hz
+
+    def samples(self, at_s: np.ndarray) -> np.ndarray:
+        phases = 2 * np.pi * np.outer(at_s, (self.frequency_hz, self.right_hz))
+        return self.amplitude * np.sin(phases)
 
 
 class RefusedError(Exception):
@@ -72,6 +89,7 @@ class HttpPeer:
         self.answer = ""
         self.etag = ""
         self.told_levels = True
+        self.stereo = False  # says so in the offer; stock aiortc codes two channels in any case
         self.connected = asyncio.Event()
 
         @self.pc.on("connectionstatechange")
@@ -101,12 +119,12 @@ class HttpPeer:
 
     def _offer(self) -> str:
         offer = self.pc.localDescription.sdp
-        lines = offer.splitlines(keepends=True)
-        return (
-            offer
-            if self.told_levels
-            else "".join(line for line in lines if "ssrc-audio-level" not in line)
-        )
+        if not self.told_levels:
+            offer = re.sub(r"a=extmap:\S+ \S+ssrc-audio-level\r\n", "", offer)
+        if self.stereo:
+            fmtp = r"\1a=fmtp:\2 stereo=1;sprop-stereo=1\r\n"
+            offer = re.sub(r"(a=rtpmap:(\d+) opus/48000/2\r\n)", fmtp, offer)
+        return offer
 
     async def delete(self) -> int:
         base = self._url.split("/whip/")[0].split("/whep/")[0]
@@ -153,13 +171,18 @@ class Listener(HttpPeer):
             while True:
                 frame = await track.recv()
                 samples = frame.to_ndarray().reshape(-1, len(frame.layout.channels))
-                self._frames.append(samples[:, 0].astype(np.float32) / 32768)
+                self._frames.append(samples.astype(np.float32) / 32768)
         except MediaStreamError:
             pass
 
     @property
     def heard(self) -> np.ndarray:
-        return np.concatenate(self._frames) if self._frames else np.zeros(0, np.float32)
+        return self.heard_in_stereo[:, 0]
+
+    @property
+    def heard_in_stereo(self) -> np.ndarray:
+        """(samples, 2)."""
+        return np.concatenate(self._frames) if self._frames else np.zeros((0, 2), np.float32)
 
     def forget(self) -> None:
         self._frames.clear()

@@ -2,7 +2,9 @@
 
 from itertools import count
 
-from kabina.sfu.negotiation import Permissions, answer_sections
+import pytest
+
+from kabina.sfu.negotiation import OPUS_PARAMETERS, Permissions, answer_sections
 from kabina.sfu.offer import (
     TRANSPORT_CC,
     AnswerSection,
@@ -86,3 +88,38 @@ def test_only_feedback_that_the_plane_answers_is_agreed_on():
     hears, sees = answered(("audio", Direction.RECVONLY), ("video", Direction.RECVONLY))
     assert hears.feedback == {"transport-cc"}
     assert sees.feedback == {"transport-cc", "nack", "nack pli", "goog-remb"}
+
+
+def opus_answer(direction: Direction, **offered: int) -> dict[str, int | str | None]:
+    codec = Codec("opus", 111, 48000, 2, parameters={"minptime": 10, **offered})
+    offer = Offer(
+        (Section("audio", "0", direction, (codec,), {}),),
+        "uuuu",
+        (Fingerprint("sha-256", "AA:BB"),),
+        Setup.ACTPASS,
+    )
+    (one,) = answer_sections(offer, EVERYTHING, lambda rtx: OutgoingStream(1, 0, "c", "s", "t"))
+    return dict(one.codecs[0].codec.parameters)
+
+
+@pytest.mark.parametrize("direction", [Direction.SENDONLY, Direction.RECVONLY, Direction.SENDRECV])
+def test_voices_are_mono_unless_the_offer_says_otherwise(direction: Direction):
+    assert opus_answer(direction) == dict(OPUS_PARAMETERS)
+    assert opus_answer(direction, stereo=0, **{"sprop-stereo": 0}) == dict(OPUS_PARAMETERS)
+
+
+@pytest.mark.parametrize("offered", [{"stereo": 1}, {"sprop-stereo": 1}, {"stereo": "1"}])
+def test_who_sends_stereo_is_asked_for_it_and_given_the_rate(offered: dict):
+    answer = opus_answer(Direction.SENDONLY, **offered)
+    assert answer["stereo"] == 1
+    assert answer["maxaveragebitrate"] == 96_000
+    assert "sprop-stereo" not in answer
+
+
+def test_who_likes_to_get_stereo_is_told_that_it_may_come():
+    answer = opus_answer(Direction.RECVONLY, stereo=1)
+    assert answer["sprop-stereo"] == 1
+    assert "stereo" not in answer
+    assert answer["maxaveragebitrate"] == 64_000
+    # What they would send says nothing about what they like to get.
+    assert opus_answer(Direction.RECVONLY, **{"sprop-stereo": 1}) == dict(OPUS_PARAMETERS)
