@@ -156,15 +156,14 @@ def _is_red_of(codec: Codec, opus: Codec) -> bool:
 def _opus_parameters(section: Section, opus: Codec) -> Mapping[str, int | str | None]:
     """Ours, with stereo where the offer has it (RFC 7587 §6.1, §7.1).
 
-    Both parameters are declarations of whoever writes them: `sprop-stereo` of an offer, or the
-    `stereo` that a browser needs besides, makes us say that we like to get stereo; its `stereo`
-    makes us say that we may send it.
+    Both parameters are declarations of whoever writes them: the offer's `sprop-stereo` makes us say
+    that we like to get stereo, its `stereo` that we may send it. Firefox likes to get stereo in
+    every section, its microphone's too: that alone makes no voice a stereo source.
     """
-    wants, has = (_is_set(opus, name) for name in ("stereo", "sprop-stereo"))
     parameters = dict(OPUS_PARAMETERS)
-    if section.direction.sends and (wants or has):
+    if section.direction.sends and _is_set(opus, "sprop-stereo"):
         parameters |= {"stereo": 1, "maxaveragebitrate": STEREO_BITRATE_BPS}
-    if section.direction.receives and wants:
+    if section.direction.receives and _is_set(opus, "stereo"):
         parameters |= {"sprop-stereo": 1}
     return parameters
 

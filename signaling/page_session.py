@@ -47,7 +47,7 @@ _FINAL: Final = ("token.", "meeting.unknown", "protocol.version")
 _NOBODY_SPEAKS: Final = messages.encode(messages.SpeakingMessage(participants=[], dominant=None))
 
 _LISTENS: Final = Permissions(receive_audio=1, receive_video=2)
-_SPEAKS: Final = replace(_LISTENS, publish_audio=1, publish_video=2)
+_SPEAKS: Final = replace(_LISTENS, publish_audio=2, publish_video=2)
 PAGE_PERMISSIONS: Final = {
     Role.ATTENDEE: _LISTENS,
     Role.INTERPRETER: replace(_LISTENS, publish_audio=1),

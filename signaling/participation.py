@@ -118,6 +118,10 @@ class Participation:
     def _connect(self, peer: Peer, channel: str | None) -> None:
         """Joins a new media session's slots and tracks to the room. CodedError if it cannot."""
         self._voice_flows = self._is_voice_lost = False
+        for track in self._sounds(peer):
+            track.feed_mix(
+                self.room.open_sound(self.participant, track.handle, is_stereo=track.is_stereo)
+            )
         self.room.add_hearer(self)
         self.listen(channel)
         self.room.execute(AudioBack(self.participant))
@@ -224,6 +228,8 @@ class Participation:
         self._listener.media_changed(peer.state)
 
     def track_flow_changed(self, peer: Peer, track: PublishedTrack, *, flows: bool) -> None:
+        if peer is self._peer and track in self._sounds(peer):
+            self.room.sound_flowed(self.participant, flows=flows)
         if peer is not self._peer or track not in self._voices(peer):
             return
         self._voice_flows = flows
@@ -262,6 +268,11 @@ class Participation:
     @staticmethod
     def _voices(peer: Peer) -> tuple[PublishedTrack, ...]:
         return peer.tracks_of(Kind.AUDIO)[:1]
+
+    @staticmethod
+    def _sounds(peer: Peer) -> tuple[PublishedTrack, ...]:
+        """Of a shared screen."""
+        return peer.tracks_of(Kind.AUDIO)[1:2]
 
     async def _end_media(self) -> None:
         peer, self._peer = self._peer, None

@@ -69,6 +69,8 @@ class Room:
         self._mixer = mixer
         self._unit = unit
         self._voices: dict[ParticipantId, Voice] = {}
+        self._sounds: dict[ParticipantId, Voice] = {}  # of shared screens
+        self._sounding: set[ParticipantId] = set()  # whose screen's sound flows
         self._watch = SpeakerWatch(unit.plane, mixer)
         self._pictures: dict[tuple[ParticipantId, Visual], int] = {}
         self._viewers: set[Viewer] = set()
@@ -115,6 +117,7 @@ class Room:
     def remove(self, participant: ParticipantId) -> None:
         self.execute(LeaveMeeting(participant))
         self.unbind_audio(participant)
+        self.unbind_sound(participant)
         self.unbind_pictures(participant)
 
     def execute(self, command: Command) -> None:
@@ -135,12 +138,34 @@ class Room:
 
         CodedError `server.full` when the node has none left.
         """
-        try:
-            source = self._mixer.open_source()
-        except MixerFullError as error:
-            raise CodedError("server.full", str(error)) from error
+        source = self._open_source()
         self._bind(participant, Voice(source, track, is_stereo))
         return source
+
+    def open_sound(self, participant: ParticipantId, track: int, *, is_stereo: bool) -> int:
+        """The same for the sound of their screen: heard while that is on the stage and flows."""
+        source = self._open_source()
+        self.unbind_sound(participant)
+        self._sounds[participant] = Voice(source, track, is_stereo)
+        return source
+
+    def unbind_sound(self, participant: ParticipantId) -> None:
+        sound = self._sounds.pop(participant, None)
+        self._sounding.discard(participant)
+        if sound is not None:
+            self._reconcile(force=True)
+            self._mixer.close_source(sound.source)
+
+    def sound_flowed(self, participant: ParticipantId, *, flows: bool) -> None:
+        """A screen without sound, or in silence, must not make a mix of what is heard alone."""
+        (self._sounding.add if flows else self._sounding.discard)(participant)
+        self._reconcile(force=True)
+
+    def _open_source(self) -> int:
+        try:
+            return self._mixer.open_source()
+        except MixerFullError as error:
+            raise CodedError("server.full", str(error)) from error
 
     def bind_audio(self, participant: ParticipantId, source: int) -> None:
         """From now on `source` is this participant's voice; the room closes it with them."""
@@ -161,6 +186,7 @@ class Room:
         """Their media session is over; what they have on the air is another question."""
         self.execute(Listen(participant, None))
         self.unbind_audio(participant)
+        self.unbind_sound(participant)
         self.unbind_pictures(participant)
 
     def bind_picture(self, participant: ParticipantId, visual: Visual, track: int) -> None:
@@ -204,10 +230,13 @@ class Room:
         """Whose camera or screen a track of the plane is; None if it is none of this room's."""
         return next((whose for whose, mine in self._pictures.items() if mine == track), None)
 
-    def speaker_of_track(self, track: int) -> ParticipantId | None:
-        """Whose voice a track of the plane is; None if it is none of this room's."""
-        voices = self._voices.items()
-        return next((who for who, voice in voices if voice.track == track != 0), None)
+    def sound_of_track(self, track: int) -> tuple[ParticipantId, str] | None:
+        """Whose voice or screen's sound a track is; None if it is none of this room's."""
+        for what, voices in (("voice", self._voices), (Visual.SCREEN.value, self._sounds)):
+            for who, voice in voices.items():
+                if voice.track == track != 0:
+                    return who, what
+        return None
 
     def is_on_air(self, participant: ParticipantId) -> bool:
         """Whether anybody would hear them: they have the floor or a channel."""
@@ -229,6 +258,7 @@ class Room:
         """RMS of what each channel consists of, for the meters."""
         assert self._plan is not None  # noqa: S101 - set by the constructor
         floor = self._mixer.row_readings(self._rows[FLOOR])
+        is_heard = bool(self._plan.floor or self._sounds_of(self._plan.stage))
         channels = {}
         for plan in self._plan.channels:
             if plan.channel == FLOOR:
@@ -236,11 +266,9 @@ class Room:
             reading = self._mixer.row_readings(self._rows[plan.channel])
             channels[str(plan.channel)] = ChannelLevels(
                 interpreter_db=_rounded(reading.interpreter_db) if plan.interpreters else None,
-                original_db=_rounded(reading.original_db) if plan.floor else None,
+                original_db=_rounded(reading.original_db) if is_heard else None,
             )
-        return Levels(
-            floor_db=_rounded(floor.original_db) if self._plan.floor else None, channels=channels
-        )
+        return Levels(floor_db=_rounded(floor.original_db) if is_heard else None, channels=channels)
 
     def speaking(self) -> Speaking:
         """Who of those on the floor speaks; asked about every 100 ms while pages are there."""
@@ -265,7 +293,7 @@ class Room:
         """Who hears nothing but one stereo source gets that, untouched: mixes are mono."""
         heard: dict[ChannelId, int] = {}
         for channel in plan.channels:
-            voices = [self._voices[who] for who in channel.floor if who in self._voices]
+            voices = self._original(channel)
             if len(voices) == 1 and voices[0].is_stereo and not channel.interpreters:
                 heard[channel.channel] = voices[0].track
         if heard != self._heard:
@@ -295,14 +323,23 @@ class Room:
     def _row(self, plan: ChannelPlan) -> MixRow:
         return MixRow(
             row=self._rows[plan.channel],
-            floor=self._sources_of(plan.floor),
-            interpreters=self._sources_of(plan.interpreters),
+            floor=tuple(voice.source for voice in self._original(plan)),
+            interpreters=tuple(voice.source for voice in self._voices_of(plan.interpreters)),
             heard=plan.listeners > 0,
         )
 
-    def _sources_of(self, participants: tuple[ParticipantId, ...]) -> tuple[int, ...]:
+    def _original(self, plan: ChannelPlan) -> list[Voice]:
+        """What a channel's original consists of: the floor, and the sound of the stage."""
+        assert self._plan is not None  # noqa: S101 - set before
+        return [*self._voices_of(plan.floor), *self._sounds_of(self._plan.stage)]
+
+    def _voices_of(self, participants: tuple[ParticipantId, ...]) -> list[Voice]:
         # Somebody may hold the floor before their microphone arrives.
-        return tuple(self._voices[p].source for p in participants if p in self._voices)
+        return [self._voices[who] for who in participants if who in self._voices]
+
+    def _sounds_of(self, stage: StagePlan) -> list[Voice]:
+        who = stage.screen
+        return [self._sounds[who]] if who in self._sounds and who in self._sounding else []
 
 
 def _rounded(level_db: float) -> float:

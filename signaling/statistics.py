@@ -263,8 +263,8 @@ def _source(room: Room, track: int) -> Source | None:
     shown = room.picture_of_track(track)
     if shown is not None:
         return Source(participant=shown[0], what=shown[1].value)
-    speaker = room.speaker_of_track(track)
-    return None if speaker is None else Source(participant=speaker, what="voice")
+    heard = room.sound_of_track(track)
+    return None if heard is None else Source(participant=heard[0], what=heard[1])
 
 
 def _seconds(milliseconds: float | None) -> float | None:

@@ -5,10 +5,12 @@
 
 import type { IceServer, What } from '../wire.ts';
 import { waitForRepairs } from './patience.ts';
+import { inStereo } from './stereo.ts';
 
 /** What the page may send. */
 export type Sends = 'nothing' | 'voice' | 'voice_and_pictures';
-export type Outgoing = 'voice' | What;
+/** `sound`: the shared screen's. */
+export type Outgoing = 'voice' | What | 'sound';
 
 export type MediaEvents = {
   /** The slot's sound; called once per media session, when the answer has been applied. */
@@ -20,7 +22,8 @@ export type MediaEvents = {
 };
 
 // The order is the protocol's: by it the server knows what a section is for.
-const SENT = { voice: 3, camera: 4, screen: 5 } as const;
+const SENT = { voice: 3, camera: 4, screen: 5, sound: 6 } as const;
+const NOTHING_SENT: Record<Outgoing, null> = { voice: null, camera: null, screen: null, sound: null };
 // A quarter, a half and the whole: the server sends each listener the smallest that fills the tile.
 const CAMERA_LAYERS: RTCRtpEncodingParameters[] = [
   { rid: 'q', scaleResolutionDownBy: 4, maxBitrate: 150_000 },
@@ -35,7 +38,7 @@ export class Media {
   #current: RTCPeerConnection | null = null;
   /** Offered, not yet answered: the current one plays on until then. */
   #next: RTCPeerConnection | null = null;
-  #outgoing: Record<Outgoing, MediaStreamTrack | null> = { voice: null, camera: null, screen: null };
+  #outgoing: Record<Outgoing, MediaStreamTrack | null> = NOTHING_SENT;
 
   constructor(sends: Sends, events: MediaEvents) {
     this.#sends = sends;
@@ -58,13 +61,15 @@ export class Media {
     if (this.#sends === 'voice_and_pictures') {
       pc.addTransceiver('video', { direction: 'sendonly', sendEncodings: CAMERA_LAYERS });
       pc.addTransceiver('video', { direction: 'sendonly', sendEncodings: [{ maxBitrate: SCREEN_BITRATE }] });
+      pc.addTransceiver('audio', { direction: 'sendonly' });
     }
     pc.addEventListener('connectionstatechange', () => {
       if (pc !== this.#current) return;
       if (pc.connectionState === 'connected') this.#events.connected();
       if (pc.connectionState === 'failed') this.#events.failed();
     });
-    await pc.setLocalDescription();
+    const { sdp = '' } = await pc.createOffer();
+    await pc.setLocalDescription({ type: 'offer', sdp: inStereo(sdp, [SENT.sound]) });
     return pc.localDescription?.sdp ?? '';
   }
 
@@ -90,7 +95,7 @@ export class Media {
 
   /** The track that is sent, kept over a reconnection; null sends nothing, not even silence. */
   async send(what: Outgoing, track: MediaStreamTrack | null): Promise<void> {
-    this.#outgoing[what] = track;
+    this.#outgoing = { ...this.#outgoing, [what]: track };
     await this.#put(what);
   }
 
@@ -103,6 +108,6 @@ export class Media {
     this.#current?.close();
     this.#next = null;
     this.#current = null;
-    this.#outgoing = { voice: null, camera: null, screen: null };
+    this.#outgoing = NOTHING_SENT;
   }
 }

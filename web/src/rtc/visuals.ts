@@ -4,7 +4,7 @@ import type { Device } from '../state/microphone.ts';
 import type { VisualEvent, VisualProblem } from '../state/visuals.ts';
 import type { What } from '../wire.ts';
 
-type Send = (what: What, track: MediaStreamTrack | null) => Promise<void>;
+type Send = (what: What | 'sound', track: MediaStreamTrack | null) => Promise<void>;
 
 export class VisualSources {
   #streams: Record<What, MediaStream | null> = { camera: null, screen: null };
@@ -41,6 +41,7 @@ export class VisualSources {
       stop(this.#streams[what]);
       this.#streams[what] = stream;
       await this.#put(what, track);
+      if (what === 'screen') await this.#put('sound', stream.getAudioTracks()[0] ?? null);
       this.#dispatch({ type: 'visual_opened', what });
       if (what === 'camera') await this.#list(track.getSettings().deviceId ?? null);
     } catch (error) {
@@ -53,6 +54,7 @@ export class VisualSources {
     stop(this.#streams[what]);
     this.#streams[what] = null;
     void this.#put(what, null);
+    if (what === 'screen') void this.#put('sound', null);
   }
 
   async #list(device: string | null): Promise<void> {
@@ -63,7 +65,7 @@ export class VisualSources {
     this.#dispatch({ type: 'cameras_listed', cameras, device });
   }
 
-  async #put(what: What, track: MediaStreamTrack | null): Promise<void> {
+  async #put(what: What | 'sound', track: MediaStreamTrack | null): Promise<void> {
     try {
       await this.#send(what, track);
     } catch (error) {
@@ -73,8 +75,16 @@ export class VisualSources {
   }
 }
 
+// As it is: what cleans up a voice ruins music. Where a browser has no sound to share, there is none.
+const SOUND: MediaTrackConstraints = {
+  channelCount: 2,
+  echoCancellation: false,
+  noiseSuppression: false,
+  autoGainControl: false,
+};
+
 function ask(what: What, device: string | null): Promise<MediaStream> {
-  if (what === 'screen') return navigator.mediaDevices.getDisplayMedia({ video: { frameRate: 15 }, audio: false });
+  if (what === 'screen') return navigator.mediaDevices.getDisplayMedia({ video: { frameRate: 15 }, audio: SOUND });
   const chosen = device === null ? {} : { deviceId: { exact: device } };
   return navigator.mediaDevices.getUserMedia({
     video: { ...chosen, width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 25 } },
