@@ -19,6 +19,11 @@ cdef extern from "kb_egress.h" nogil:
     void kb_egress_commit(kb_egress *egress, size_t size, const kb_address *to)
     void kb_egress_flush(kb_egress *egress)
 
+cdef extern from "kb_shard.h" nogil:
+    enum:
+        KB_SHARDS_MOST
+        KB_SHARD_PACKETS
+
 cdef extern from "kb_framing.h" nogil:
     int kb_fuzz_framing(const uint8_t *data, size_t size)
 
@@ -140,6 +145,8 @@ cdef extern from "kb_plane.h" nogil:
         int64_t peer_lost_ns
         int64_t track_stalled_ns
         uint64_t seed
+        uint32_t egress_threads
+        uint32_t egress_packets
         bint portable
         kb_crypto crypto
         kb_srtp_table srtp
@@ -253,13 +260,16 @@ cdef extern from "kb_plane.h" nogil:
     void kb_plane_set_clock(kb_plane *plane, int64_t now_ns)
     uint64_t kb_plane_submit(kb_plane *plane, const kb_command *command)
     uint64_t kb_plane_applied(const kb_plane *plane)
+    uint64_t kb_plane_released(const kb_plane *plane)
     int kb_plane_event_fd(const kb_plane *plane)
     void kb_plane_acknowledge(kb_plane *plane)
     bint kb_plane_poll(kb_plane *plane, kb_event *event)
     uint64_t kb_plane_counter(const kb_plane *plane, int counter)
     const char *kb_counter_name(int counter)
     const char *kb_plane_scheduling(const kb_plane *plane)
+    const char *kb_plane_egress_scheduling(const kb_plane *plane)
     int64_t kb_plane_cpu_ns(kb_plane *plane)
+    int64_t kb_plane_egress_cpu_ns(const kb_plane *plane, uint32_t number)
     int64_t kb_plane_now_ns(const kb_plane *plane)
     uint64_t kb_plane_peer_reading(const kb_plane *plane, uint32_t handle, int reading)
     uint64_t kb_plane_track_reading(const kb_plane *plane, uint32_t handle, int reading)

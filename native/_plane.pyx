@@ -43,7 +43,8 @@ cdef class PlaneCore:
     def __cinit__(self, tuple sockets, object bus, uintptr_t srtp, uintptr_t crypto, *,
                   uint32_t max_peers, uint32_t max_tracks, uint32_t max_slots,
                   uint32_t max_connections, int64_t peer_stalled_ns, int64_t peer_lost_ns,
-                  int64_t track_stalled_ns, uint64_t seed, bint portable):
+                  int64_t track_stalled_ns, uint64_t seed, bint portable,
+                  uint32_t egress_threads, uint32_t egress_packets):
         """`sockets` are the descriptors of kb_sockets, −1 = none."""
         cdef const char *missing = NULL
         cdef kb_sockets opened
@@ -66,6 +67,8 @@ cdef class PlaneCore:
         self._config.track_stalled_ns = track_stalled_ns
         self._config.seed = seed
         self._config.portable = portable
+        self._config.egress_threads = egress_threads
+        self._config.egress_packets = egress_packets
         opened.v4, opened.v6, opened.tcp_v4, opened.tcp_v6 = sockets
         self._plane = kb_plane_new(
             &opened, <kb_bus *>PyCapsule_GetPointer(bus, KB_BUS_CAPSULE), &self._config
@@ -185,12 +188,12 @@ cdef class PlaneCore:
         return number
 
     def reap(self):
-        """Frees the contexts of peers whose removal is applied."""
-        cdef uint64_t applied = kb_plane_applied(self._plane)
-        while self._retired and self._retired[0][0] <= applied:
+        """Frees the contexts of peers whose removal is applied and that no thread uses any more."""
+        cdef uint64_t released = kb_plane_released(self._plane)
+        while self._retired and self._retired[0][0] <= released:
             _, *contexts = self._retired.pop(0)
             self._destroy(*contexts)
-        while self._unused and self._unused[0][0] <= applied:
+        while self._unused and self._unused[0][0] <= released:
             free(<void *><uintptr_t>self._unused.pop(0)[1])
 
     cdef void *_allocate(self, object key, size_t count, size_t size) except NULL:
@@ -202,7 +205,7 @@ cdef class PlaneCore:
         return memory
 
     def release(self, str kind, uint32_t handle, uint64_t number):
-        """Frees what a track, slot or peer used, once the command with this number is applied."""
+        """Frees what a track, slot or peer used, once the command with this number released it."""
         memory = self._memory.pop((kind, handle), None)
         if memory is not None:
             self._unused.append((number, memory))
@@ -330,8 +333,8 @@ cdef class PlaneCore:
                 left_us -= 100
         return kb_plane_applied(self._plane) >= number
 
-    def applied(self):
-        return kb_plane_applied(self._plane)
+    def released(self):
+        return kb_plane_released(self._plane)
 
     def event_fd(self):
         return kb_plane_event_fd(self._plane)
@@ -354,8 +357,16 @@ cdef class PlaneCore:
     def scheduling(self):
         return kb_plane_scheduling(self._plane).decode("ascii")
 
+    def egress_scheduling(self):
+        return kb_plane_egress_scheduling(self._plane).decode("ascii")
+
     def cpu_ns(self):
         return kb_plane_cpu_ns(self._plane)
+
+    def egress_cpu_ns(self):
+        return [
+            kb_plane_egress_cpu_ns(self._plane, i) for i in range(self._config.egress_threads)
+        ]
 
     def now_ns(self):
         return kb_plane_now_ns(self._plane)
@@ -383,6 +394,8 @@ LIMITS = {
     "extensions": KB_EXT_COUNT,
     "layer_readings": KB_LAYER_READINGS,
     "track_layers": KB_TRACK_LAYERS,
+    "egress_threads": KB_SHARDS_MOST,
+    "egress_packets": KB_SHARD_PACKETS,
 }
 
 

@@ -111,15 +111,15 @@ class _Stream:
 
 
 class _Handles:
-    """Gives out generation << 16 | index; an index returns when its removal has been applied."""
+    """Gives out generation << 16 | index; an index returns when no thread uses it any more."""
 
     def __init__(self, capacity: int) -> None:
         self._free = deque(range(capacity))
         self._generations = [0] * capacity
         self._retired: deque[tuple[int, int]] = deque()
 
-    def claim(self, applied: int) -> int:
-        while self._retired and self._retired[0][0] <= applied:
+    def claim(self, released: int) -> int:
+        while self._retired and self._retired[0][0] <= released:
             self._free.append(self._retired.popleft()[1])
         if not self._free:
             raise PlaneFullError("no room for another one")
@@ -177,6 +177,8 @@ class Plane:
         max_connections: int = 0,
         silence: Silence | None = None,
         portable: bool | None = None,
+        egress_threads: int = 0,
+        egress_packets: int = _plane.LIMITS["egress_packets"],
     ) -> None:
         """Binds an IPv4 address, an IPv6 address or both, to one port number; 0 is any free one.
 
@@ -184,11 +186,18 @@ class Plane:
         6544); the memory for each, 70 kB, is touched only as it is used.
         `portable` does without what only Linux has (epoll, recvmmsg, sendmmsg): None asks the
         environment for KABINA_PORTABLE=1.
+        `egress_threads` more threads protect and send (`usual_egress_threads` says how many a
+        machine is good for), 0: the plane's own does. Each may be `egress_packets` behind, a power
+        of two (6.8 MB); what is more is dropped and counted.
 
         OSError if the port is taken, LibraryError without libsrtp or libcrypto.
         """
         _checked(max_peers, 1, 0xFFFF, "max_peers")
         _checked(max_connections, 0, 0xFFFE, "max_connections")
+        _checked(egress_threads, 0, _plane.LIMITS["egress_threads"], "egress_threads")
+        _checked(egress_packets, 2, 1 << 16, "egress_packets")
+        if egress_packets & (egress_packets - 1):
+            raise PlaneSetupError(f"egress_packets is {egress_packets}, not a power of two")
         silence = silence or Silence()
         max_slots = min(2 * max_peers, 0xFFFF)
         srtp, crypto = load_srtp(), load_crypto()
@@ -210,6 +219,8 @@ class Plane:
                 track_stalled_ns=silence.track_stalled_ms * 1_000_000,
                 seed=secrets.randbits(64),
                 portable=os.environ.get("KABINA_PORTABLE") == "1" if portable is None else portable,
+                egress_threads=egress_threads,
+                egress_packets=egress_packets,
             )
         except BaseException:
             bound.close()
@@ -279,7 +290,7 @@ class Plane:
         with self._lock:
             if local_ufrag in self._ufrags:
                 raise PlaneSetupError("the user fragment is in use")
-            handle = self._peer_handles.claim(self._core.applied())
+            handle = self._peer_handles.claim(self._core.released())
             self._core.add_peer(handle, ufrag, password, secrets.randbits(32))
             self._submitted += 1
             self._peers[handle] = _Peer(ufrags=[local_ufrag])
@@ -385,7 +396,7 @@ class Plane:
         with self._lock:
             state = self._peer(peer)
             self._agree(state, extensions)
-            handle = self._track_handles.claim(self._core.applied())
+            handle = self._track_handles.claim(self._core.released())
             self._core.add_track(
                 handle,
                 peer,
@@ -414,7 +425,7 @@ class Plane:
         if kind is not Kind.AUDIO:
             raise PlaneSetupError("only sound is injected")
         with self._lock:
-            handle = self._track_handles.claim(self._core.applied())
+            handle = self._track_handles.claim(self._core.released())
             self._core.add_track(
                 handle,
                 0,
@@ -493,7 +504,7 @@ class Plane:
             fresh = {ssrc, rtx_ssrc} if rtx_ssrc else {ssrc}
             if ssrc == rtx_ssrc or fresh & state.used_ssrcs:
                 raise PlaneSetupError("the SSRC was used for this peer before")
-            handle = self._slot_handles.claim(self._core.applied())
+            handle = self._slot_handles.claim(self._core.released())
             self._core.add_slot(
                 handle,
                 peer,
@@ -573,10 +584,21 @@ class Plane:
         return self._core.scheduling()
 
     @property
+    def egress_scheduling(self) -> str:
+        """The same of the egress threads, `normal` if one of them is; `none` without any."""
+        return self._core.egress_scheduling()
+
+    @property
     def cpu_s(self) -> float:
         """CPU time the plane's thread has used; 0 while there is none."""
         with self._lock:  # the thread must not end meanwhile
             return self._core.cpu_ns() / 1e9
+
+    @property
+    def egress_cpu_s(self) -> tuple[float, ...]:
+        """The same of each egress thread."""
+        with self._lock:
+            return tuple(each / 1e9 for each in self._core.egress_cpu_ns())
 
     def peer_readings(self, peer: int) -> PeerReadings:
         """Totals of the peer. PlaneHandleError if it is gone."""

@@ -76,4 +76,42 @@ static inline void kb_ring_release(kb_ring *ring)
     atomic_store_explicit(&ring->tail, tail + 1, memory_order_release);
 }
 
+/* The same for several slots at once: the counters then change hands once for all of them. */
+
+/* Producer: the slot `ahead` after the next one, or NULL when there is no room for so many. */
+static inline void *kb_ring_claim_ahead(kb_ring *ring, uint32_t ahead)
+{
+    uint32_t head = atomic_load_explicit(&ring->head, memory_order_relaxed) + ahead;
+    uint32_t tail = atomic_load_explicit(&ring->tail, memory_order_acquire);
+    if (head - tail > ring->mask)
+        return NULL;
+    return ring->slots + (size_t)(head & ring->mask) * ring->slot_bytes;
+}
+
+static inline void kb_ring_publish_many(kb_ring *ring, uint32_t count)
+{
+    uint32_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
+    atomic_store_explicit(&ring->head, head + count, memory_order_release);
+}
+
+/* Consumer: how many slots are unread. */
+static inline uint32_t kb_ring_ready(kb_ring *ring)
+{
+    return atomic_load_explicit(&ring->head, memory_order_acquire) -
+           atomic_load_explicit(&ring->tail, memory_order_relaxed);
+}
+
+/* Consumer: the unread slot `ahead` after the oldest; there are more than `ahead`. */
+static inline void *kb_ring_peek_ahead(kb_ring *ring, uint32_t ahead)
+{
+    uint32_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed) + ahead;
+    return ring->slots + (size_t)(tail & ring->mask) * ring->slot_bytes;
+}
+
+static inline void kb_ring_release_many(kb_ring *ring, uint32_t count)
+{
+    uint32_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
+    atomic_store_explicit(&ring->tail, tail + count, memory_order_release);
+}
+
 #endif

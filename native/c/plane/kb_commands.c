@@ -67,6 +67,7 @@ static void remove_peer(kb_plane *plane, kb_peer *peer, int64_t now_ns)
     while (peer->tracks)
         remove_track(plane, peer->tracks, now_ns);
     kb_egress_flush(plane->egress); /* its close_notify, before its TCP connection ends */
+    kb_outbound_leave(plane, peer);
     kb_peer_unregister(plane, peer);
     peer->up = NULL; /* freed by who gave them */
     peer->down = NULL;
@@ -122,6 +123,7 @@ static void add_slot(kb_plane *plane, uint32_t handle, const kb_add_slot *with)
     slot->handle = handle;
     slot->peer = kb_handle_index(with->peer);
     slot->setup = *with;
+    plane->indices[index] = (kb_slot_index){0};
     slot->next_of_peer = peer->slots;
     peer->slots = slot;
     if (with->down)
@@ -148,12 +150,13 @@ static void add_slot(kb_plane *plane, uint32_t handle, const kb_add_slot *with)
         plane->slot_end = index + 1;
 }
 
-static void set_keys(kb_peer *peer, const kb_set_keys *with)
+static void set_keys(kb_plane *plane, kb_peer *peer, const kb_set_keys *with)
 {
     peer->receive = with->receive;
     peer->transmit = with->transmit;
     peer->gcm = with->gcm;
     peer->tag_bytes = with->tag_bytes;
+    kb_outbound_join(plane, peer);
 }
 
 static void send_datagram(kb_plane *plane, const kb_peer *peer, const uint8_t *data, uint32_t bytes)
@@ -174,7 +177,7 @@ static bool apply_to_peer(kb_plane *plane, const kb_command *command, int64_t no
     if (!peer)
         return false;
     if (command->kind == KB_SET_KEYS)
-        set_keys(peer, &command->with.set_keys);
+        set_keys(plane, peer, &command->with.set_keys);
     else if (command->kind == KB_SEND)
         send_datagram(plane, peer, command->with.datagram.data, command->with.datagram.bytes);
     else if (command->kind == KB_RESTART_ICE)

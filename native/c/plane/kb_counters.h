@@ -15,6 +15,7 @@
     X(bytes_sent)                                                                                                  \
     X(sends_refused) /* the socket buffer was full */                                                              \
     X(sends_failed)                                                                                                \
+    X(egress_overrun) /* the ring to or from an egress thread was full */                                          \
     X(stun_requests)                                                                                               \
     X(stun_answers)                                                                                                \
     X(stun_malformed)                                                                                              \

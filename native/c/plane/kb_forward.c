@@ -278,9 +278,9 @@ static bool is_for(const kb_media *media, const kb_slot *slot)
 void kb_forward(kb_plane *plane, kb_track *track, const kb_media *media, int64_t now_ns)
 {
     if (track->video) {
-        kb_egress_hold(plane->egress, true); /* the packets of a picture come together */
+        kb_outbound_hold(plane, true); /* the packets of a picture come together */
         forward_video(plane, track, media, now_ns);
-        kb_egress_hold(plane->egress, !media->marker);
+        kb_outbound_hold(plane, !media->marker);
         return;
     }
     while (track->waiting && media->audience == KB_FOR_ALL) {

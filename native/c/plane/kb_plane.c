@@ -1,9 +1,9 @@
 /* Life and loop of the plane. */
 #define _GNU_SOURCE
 #include "kb_state.h"
+#include "kb_realtime.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <time.h>
@@ -19,9 +19,6 @@
 #define OWN_DESCRIPTORS 8
 #define NO_SOCKETS ((kb_sockets){-1, -1, -1, -1})
 #define SECONDS_1900_TO_1970 2208988800ll
-#define FIFO_PRIORITY 10
-
-enum { SCHEDULING_STOPPED, SCHEDULING_NORMAL, SCHEDULING_FIFO };
 
 static int64_t read_clock(clockid_t id)
 {
@@ -98,16 +95,13 @@ kb_plane *kb_plane_new(const kb_sockets *sockets, kb_bus *bus, const kb_plane_co
         read_clock(CLOCK_REALTIME) - read_clock(CLOCK_MONOTONIC) + SECONDS_1900_TO_1970 * 1000000000;
     int written = snprintf(plane->cname, sizeof plane->cname, "kabina-%08x", (unsigned)(config->seed >> 32));
     plane->cname_bytes = written > 0 ? (size_t)written : 0;
-    plane->egress = kb_egress_new(sockets->v4, sockets->v6);
-    if (plane->egress && config->portable)
-        kb_egress_use(plane->egress, KB_EGRESS_SENDTO);
-    if (!plane->egress || kb_ring_init(&plane->commands, COMMAND_SLOTS, sizeof(kb_command)) ||
-        kb_states_init(plane) || make_tables(plane) || kb_tcp_init(&plane->tcp, config->max_connections) || kb_ingress_init(plane) || open_descriptors(plane)) {
+    if (kb_ring_init(&plane->commands, COMMAND_SLOTS, sizeof(kb_command)) || kb_states_init(plane) ||
+        make_tables(plane) || kb_tcp_init(&plane->tcp, config->max_connections) || kb_ingress_init(plane) ||
+        open_descriptors(plane) || kb_outbound_init(plane)) {
         plane->sockets = NO_SOCKETS; /* the caller keeps what it gave */
         kb_plane_free(plane);
         return NULL;
     }
-    kb_egress_streams(plane->egress, kb_tcp_send, plane);
     return plane;
 }
 
@@ -134,7 +128,7 @@ void kb_plane_free(kb_plane *plane)
     kb_wake_close(&plane->command_wake);
     kb_wake_close(&plane->event_wake);
     close_sockets(plane);
-    kb_egress_free(plane->egress);
+    kb_outbound_free(plane);
     kb_ring_free(&plane->commands);
     kb_states_free(plane);
     kb_index_free(&plane->by_address);
@@ -215,7 +209,7 @@ void kb_plane_turn(kb_plane *plane, int timeout_ms)
         kb_downlinks_run(plane, now_ns);
     if (timers || plane->reports_now)
         kb_reports_send(plane, now_ns);
-    kb_egress_flush(plane->egress);
+    kb_outbound_flush(plane);
     copy_totals(plane);
     KB_COUNT(plane, turns);
     if (plane->wake_python) {
@@ -227,12 +221,7 @@ void kb_plane_turn(kb_plane *plane, int timeout_ms)
 static void *run(void *argument)
 {
     kb_plane *plane = argument;
-#ifdef __linux__
-    pthread_setname_np(pthread_self(), "kabina-plane");
-#endif
-    struct sched_param priority = {.sched_priority = FIFO_PRIORITY};
-    int refused = pthread_setschedparam(pthread_self(), SCHED_FIFO, &priority);
-    atomic_store(&plane->scheduling, refused ? SCHEDULING_NORMAL : SCHEDULING_FIFO);
+    atomic_store(&plane->scheduling, kb_realtime_begin("kabina-plane"));
     while (!atomic_load_explicit(&plane->quit, memory_order_acquire))
         kb_plane_turn(plane, IDLE_MS);
     return NULL;
@@ -248,11 +237,15 @@ int kb_plane_start(kb_plane *plane)
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    atomic_store(&plane->running, true);
-    int status = pthread_create(&plane->thread, NULL, run, plane);
+    int status = kb_outbound_start(plane);
+    atomic_store(&plane->running, status == 0);
+    if (status == 0)
+        status = pthread_create(&plane->thread, NULL, run, plane);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (status != 0)
+    if (status != 0) {
         atomic_store(&plane->running, false);
+        kb_outbound_stop(plane);
+    }
     return status;
 }
 
@@ -262,12 +255,14 @@ void kb_plane_stop(kb_plane *plane)
     if (atomic_load(&plane->running)) {
         kb_wake_tell(&plane->command_wake);
         pthread_join(plane->thread, NULL);
-        atomic_store(&plane->scheduling, SCHEDULING_STOPPED);
+        atomic_store(&plane->scheduling, KB_SCHEDULING_STOPPED);
         atomic_store(&plane->running, false);
         kb_commands_drain(plane, kb_plane_now_ns(plane));
     }
-    kb_egress_flush(plane->egress);
-    kb_egress_retire(plane->egress);
+    kb_outbound_flush(plane);
+    kb_outbound_stop(plane);
+    kb_outbound_flush(plane); /* what came back for TCP connections */
+    kb_outbound_retire(plane);
     kb_tcp_close_all(plane);
     close_sockets(plane);
 }
@@ -276,7 +271,7 @@ uint64_t kb_plane_submit(kb_plane *plane, const kb_command *command)
 {
     if (!atomic_load_explicit(&plane->running, memory_order_acquire)) {
         kb_command_apply(plane, command, kb_plane_now_ns(plane));
-        kb_egress_flush(plane->egress);
+        kb_outbound_flush(plane);
         return ++plane->submitted;
     }
     kb_command *slot = kb_ring_claim(&plane->commands);
@@ -293,6 +288,16 @@ uint64_t kb_plane_applied(const kb_plane *plane)
     return atomic_load_explicit(&plane->applied, memory_order_acquire);
 }
 
+uint64_t kb_plane_released(const kb_plane *plane)
+{
+    uint64_t released = kb_plane_applied(plane);
+    for (uint32_t i = 0; i < plane->shard_count; i++) {
+        uint64_t passed = kb_shard_passed(plane->shards[i]);
+        released = passed < released ? passed : released;
+    }
+    return released;
+}
+
 int kb_plane_event_fd(const kb_plane *plane)
 {
     return plane->event_wake.read_fd;
@@ -305,7 +310,10 @@ void kb_plane_acknowledge(kb_plane *plane)
 
 uint64_t kb_plane_counter(const kb_plane *plane, enum kb_counter counter)
 {
-    return atomic_load_explicit(&plane->counters[counter], memory_order_relaxed);
+    uint64_t total = atomic_load_explicit(&plane->counters[counter], memory_order_relaxed);
+    for (uint32_t i = 0; i < plane->shard_count; i++)
+        total += kb_shard_counter(plane->shards[i], counter);
+    return total;
 }
 
 const char *kb_counter_name(enum kb_counter counter)
@@ -320,21 +328,27 @@ const char *kb_counter_name(enum kb_counter counter)
 
 const char *kb_plane_scheduling(const kb_plane *plane)
 {
-    static const char *const names[] = {"stopped", "normal", "fifo"};
-    return names[atomic_load(&plane->scheduling)];
+    return kb_scheduling_name(atomic_load(&plane->scheduling));
+}
+
+const char *kb_plane_egress_scheduling(const kb_plane *plane)
+{
+    int worst = KB_SCHEDULING_FIFO;
+    for (uint32_t i = 0; i < plane->shard_count; i++) {
+        int one = kb_shard_scheduling(plane->shards[i]);
+        worst = one < worst ? one : worst;
+    }
+    return plane->shard_count ? kb_scheduling_name(worst) : "none";
 }
 
 int64_t kb_plane_cpu_ns(kb_plane *plane)
 {
-#ifdef __linux__
-    clockid_t id;
-    if (!atomic_load(&plane->running) || pthread_getcpuclockid(plane->thread, &id) != 0)
-        return 0;
-    return read_clock(id);
-#else
-    (void)plane; /* macOS has no clock of another thread */
-    return 0;
-#endif
+    return atomic_load(&plane->running) ? kb_thread_cpu_ns(plane->thread) : 0;
+}
+
+int64_t kb_plane_egress_cpu_ns(const kb_plane *plane, uint32_t number)
+{
+    return number < plane->shard_count ? kb_shard_cpu_ns(plane->shards[number]) : 0;
 }
 
 static uint64_t read_one(const kb_reading *readings, uint32_t handle, int reading)

@@ -42,6 +42,8 @@ typedef struct kb_plane_config {
     int64_t peer_stalled_ns;
     int64_t peer_lost_ns;
     int64_t track_stalled_ns;
+    uint32_t egress_threads; /* protect and send, beside the plane's own; ≤ KB_SHARDS_MOST, 0 = that one does it */
+    uint32_t egress_packets; /* each of them may be behind, a power of two; 0 = KB_SHARD_PACKETS */
     bool portable; /* without what only Linux has, there as everywhere else */
     uint64_t seed; /* random: hash seed and NTP-independent ids */
     kb_crypto crypto;
@@ -73,7 +75,7 @@ typedef struct kb_add_peer {
 } kb_add_peer;
 
 typedef struct kb_set_keys {
-    void *receive; /* libsrtp contexts; the control side destroys them after the peer's removal is applied */
+    void *receive; /* libsrtp contexts; the control side destroys them when the peer's removal has released them */
     void *transmit;
     kb_gcm *gcm; /* for RTP out, instead of `transmit`; NULL = by libsrtp */
     uint8_t tag_bytes;
@@ -187,8 +189,10 @@ void kb_plane_set_clock(kb_plane *plane, int64_t now_ns);
 
 /* Copies the command down, or applies it at once while no thread runs. Returns its number, or 0 when the ring is full. */
 uint64_t kb_plane_submit(kb_plane *plane, const kb_command *command);
-/* Every command up to this number has been applied: what it took away may be freed. */
+/* Every command up to this number has been applied. */
 uint64_t kb_plane_applied(const kb_plane *plane);
+/* And no thread of the plane uses any more what those commands took away: it may be freed, its handle used again. */
+uint64_t kb_plane_released(const kb_plane *plane);
 /* Readable when `kb_plane_poll` has something. */
 int kb_plane_event_fd(const kb_plane *plane);
 /* Clears the descriptor; call before polling. */
@@ -200,8 +204,12 @@ uint64_t kb_plane_counter(const kb_plane *plane, enum kb_counter counter);
 const char *kb_counter_name(enum kb_counter counter);
 /* "fifo" or "normal" once started, else "stopped". */
 const char *kb_plane_scheduling(const kb_plane *plane);
+/* The same of the egress threads, the worst of them; "none" without any. */
+const char *kb_plane_egress_scheduling(const kb_plane *plane);
 /* CPU time of the plane thread, 0 when there is none. */
 int64_t kb_plane_cpu_ns(kb_plane *plane);
+/* Of an egress thread, 0 … egress_threads − 1. */
+int64_t kb_plane_egress_cpu_ns(const kb_plane *plane, uint32_t number);
 int64_t kb_plane_now_ns(const kb_plane *plane);
 
 /* Readings of one peer, track or slot, from any thread; 0 while the handle is not applied yet, or gone. */

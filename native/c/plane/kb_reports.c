@@ -17,14 +17,11 @@ static int64_t next_report(int64_t now_ns, uint32_t index)
 
 bool kb_rtcp_send(kb_plane *plane, kb_peer *peer, uint8_t *packet, size_t size)
 {
-    int bytes = (int)size;
-    if (plane->config.srtp.protect_rtcp(peer->transmit, packet, &bytes) != KB_SRTP_OK) {
-        KB_COUNT(plane, protect_failed);
+    size_t bytes = kb_outbound_rtcp(plane, peer, packet, size);
+    if (bytes == 0)
         return false;
-    }
-    kb_egress_commit(plane->egress, (size_t)bytes, kb_peer_egress(peer));
     kb_reading_add(&peer->readings[KB_PEER_PACKETS_SENT], 1);
-    kb_reading_add(&peer->readings[KB_PEER_BYTES_SENT], (uint64_t)bytes);
+    kb_reading_add(&peer->readings[KB_PEER_BYTES_SENT], bytes);
     return true;
 }
 
@@ -45,7 +42,7 @@ static void send_sender_report(kb_plane *plane, kb_slot *slot, int64_t now_ns)
         .packets = slot->packets,
         .octets = slot->octets,
     };
-    uint8_t *packet = kb_egress_claim(plane->egress);
+    uint8_t *packet = kb_outbound_claim(plane, peer);
     if (kb_rtcp_send(plane, peer, packet,
                     kb_rtcp_write_sender(packet, &sender, slot->setup.cname, slot->setup.cname_bytes)))
         KB_COUNT(plane, sender_reports_sent);
@@ -72,7 +69,7 @@ static bool send_receiver_report(kb_plane *plane, kb_peer *peer, int64_t now_ns)
         return false;
     if (!peer->transmit || !kb_peer_egress(peer))
         return true;
-    uint8_t *packet = kb_egress_claim(plane->egress);
+    uint8_t *packet = kb_outbound_claim(plane, peer);
     size_t size =
         kb_rtcp_write_receiver(packet, peer->rtcp_ssrc, blocks, count, plane->cname, plane->cname_bytes);
     if (kb_rtcp_send(plane, peer, packet, size))

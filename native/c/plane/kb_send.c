@@ -163,7 +163,7 @@ size_t kb_slot_send(kb_plane *plane, kb_slot *slot, const kb_media *media, const
         .marker = numbers->marker,
     };
     fill_extensions(plane, slot, media, numbers, &header, &own, now_ns);
-    uint8_t *packet = kb_egress_claim(plane->egress);
+    uint8_t *packet = kb_outbound_claim(plane, peer);
     size_t at = kb_rtp_write(packet, &header);
     /* RFC 4588 §4: the original sequence number, then the original payload. */
     size_t original = again ? 2 : 0;
@@ -177,23 +177,18 @@ size_t kb_slot_send(kb_plane *plane, kb_slot *slot, const kb_media *media, const
         kb_put16(packet + at, numbers->sequence);
     if (slot->video)
         rewrite_payload(packet + at + original, media, numbers);
-    int bytes = (int)(at + original + payload);
-    bool sealed = peer->gcm && !again ? kb_gcm_protect(peer->gcm, &slot->index, packet, at, &bytes)
-                                      : plane->config.srtp.protect(peer->transmit, packet, &bytes) == KB_SRTP_OK;
-    if (!sealed) {
-        KB_COUNT(plane, protect_failed);
+    size_t bytes = kb_outbound_rtp(plane, peer, again ? NULL : slot, packet, at, at + original + payload);
+    if (bytes == 0)
         return 0;
-    }
-    kb_egress_commit(plane->egress, (size_t)bytes, kb_peer_egress(peer));
-    note_sent(peer, header.mask, (size_t)bytes, now_ns);
+    note_sent(peer, header.mask, bytes, now_ns);
     if (again)
         slot->rtx_sequence++;
     kb_video_slot *video = slot->setup.video;
     if (video && !again) {
         video->sent[numbers->sequence % KB_SENT_PACKETS] = *numbers;
-        budget_add(&video->budget, video->budget.media, (size_t)bytes, now_ns);
+        budget_add(&video->budget, video->budget.media, bytes, now_ns);
     }
-    return (size_t)bytes;
+    return bytes;
 }
 
 /* The packet that went out under this number and can go again on the RTX stream, NULL = it is not kept. */
@@ -265,21 +260,18 @@ static size_t pad(kb_plane *plane, kb_slot *slot, size_t bytes, int64_t now_ns)
         .payload_type = type,
     };
     fill_extensions(plane, slot, &nothing, &numbers, &header, &own, now_ns);
-    uint8_t *packet = kb_egress_claim(plane->egress);
+    uint8_t *packet = kb_outbound_claim(plane, peer);
     size_t at = kb_rtp_write(packet, &header);
     packet[0] |= 0x20;
     memset(packet + at, 0, bytes);
     packet[at + bytes - 1] = (uint8_t)bytes;
-    int size = (int)(at + bytes);
-    if (plane->config.srtp.protect(peer->transmit, packet, &size) != KB_SRTP_OK) {
-        KB_COUNT(plane, protect_failed);
+    size_t size = kb_outbound_rtp(plane, peer, NULL, packet, at, at + bytes);
+    if (size == 0)
         return 0;
-    }
-    kb_egress_commit(plane->egress, (size_t)size, kb_peer_egress(peer));
     slot->rtx_sequence++;
-    note_sent(peer, header.mask, (size_t)size, now_ns);
+    note_sent(peer, header.mask, size, now_ns);
     KB_COUNT(plane, paddings_sent);
-    return (size_t)size;
+    return size;
 }
 
 size_t kb_slot_probe(kb_plane *plane, kb_slot *slot, size_t bytes, int64_t now_ns)

@@ -13,6 +13,7 @@
 #include "kb_poller.h"
 #include "kb_reception.h"
 #include "kb_remap.h"
+#include "kb_shard.h"
 #include "kb_tcp.h"
 
 #include <pthread.h>
@@ -73,6 +74,7 @@ typedef struct kb_peer {
     void *receive;
     void *transmit;
     kb_gcm *gcm; /* RTP out, retransmissions apart; NULL = `transmit` does it */
+    uint8_t shard; /* of `shards`, + 1: whose `transmit` and `gcm` are; 0 = the plane's own */
     kb_bucket dtls;
     kb_bucket srtp;
     kb_bucket checks[2]; /* from strange addresses, from validated ones */
@@ -157,7 +159,6 @@ struct kb_slot {
     uint16_t mask;     /* extensions that have an id here */
     uint16_t rtx_sequence;
     kb_remap remap;
-    kb_gcm_index index;
     kb_counter_map picture, tl0, frame_number;
     kb_patience patience;
     kb_downlink *down;      /* the peer's */
@@ -194,6 +195,11 @@ typedef struct kb_track_clock {
     int32_t state;
 } kb_track_clock;
 
+/* By slot, and in lines of their own: whoever has the peer's contexts writes here per packet. */
+typedef struct kb_slot_index {
+    alignas(64) kb_gcm_index index;
+} kb_slot_index;
+
 /* What went up last, per peer or track: consumer's. */
 typedef struct kb_reported {
     uint32_t handle;
@@ -221,7 +227,12 @@ struct kb_plane {
     kb_wake command_wake, event_wake;
     kb_tcp tcp;
     kb_bus *bus;
-    kb_egress *egress;
+    kb_egress *egress; /* STUN and DTLS, and without shards everything */
+    kb_shard *shards[KB_SHARDS_MOST];
+    uint32_t shard_peers[KB_SHARDS_MOST];
+    uint32_t shard_count;
+    bool hold; /* the rest of a picture is on its way */
+    kb_slot_index *indices;
     kb_ring commands;
     kb_ring datagrams;
     kb_states states;
@@ -334,6 +345,33 @@ static inline uint64_t kb_ntp(const kb_plane *plane, int64_t now_ns)
 void kb_commands_drain(kb_plane *plane, int64_t now_ns);
 void kb_command_apply(kb_plane *plane, const kb_command *command, int64_t now_ns);
 
+/* kb_outbound.c */
+/* Returns 0, or −1 without memory or descriptors. */
+int kb_outbound_init(kb_plane *plane);
+void kb_outbound_free(kb_plane *plane);
+/* Returns 0 or an errno. */
+int kb_outbound_start(kb_plane *plane);
+void kb_outbound_stop(kb_plane *plane);
+void kb_outbound_retire(kb_plane *plane);
+/* The peer has contexts: from now on, and until it leaves, they are one thread's. */
+void kb_outbound_join(kb_plane *plane, kb_peer *peer);
+void kb_outbound_leave(kb_plane *plane, kb_peer *peer);
+/* Protects a packet that stands in a claimed buffer and sends it to the peer's path. With a slot it is that slot's own
+ * SSRC. Returns its size on the wire, 0 when it must not go out. */
+size_t kb_outbound_rtp(kb_plane *plane, kb_peer *peer, const kb_slot *slot, uint8_t *packet, size_t header_bytes,
+                       size_t bytes);
+size_t kb_outbound_rtcp(kb_plane *plane, kb_peer *peer, uint8_t *packet, size_t bytes);
+/* As kb_egress_hold. */
+void kb_outbound_hold(kb_plane *plane, bool more);
+/* The turn is over. */
+void kb_outbound_flush(kb_plane *plane);
+
+/* Room for a packet to the peer that `kb_outbound_rtp` or `_rtcp` will send; the same room again until then. */
+static inline uint8_t *kb_outbound_claim(kb_plane *plane, const kb_peer *peer)
+{
+    return peer->shard ? kb_shard_claim(plane->shards[peer->shard - 1]) : kb_egress_claim(plane->egress);
+}
+
 /* kb_ingress.c */
 /* Returns 0, or −1 without memory. */
 int kb_ingress_init(kb_plane *plane);
@@ -395,7 +433,7 @@ void kb_receive_rtcp(kb_plane *plane, kb_peer *peer, int tuple, uint8_t *data, s
 /* kb_reports.c */
 /* Sender and receiver reports that are due, within a budget per turn. */
 void kb_reports_send(kb_plane *plane, int64_t now_ns);
-/* Protects and commits a compound that stands in a claimed buffer; false when that fails. */
+/* Protects and sends a compound that stands in a claimed buffer (kb_outbound_claim); false when that fails. */
 bool kb_rtcp_send(kb_plane *plane, kb_peer *peer, uint8_t *packet, size_t size);
 
 /* kb_clock.c */

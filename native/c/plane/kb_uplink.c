@@ -25,7 +25,7 @@ static void tell(kb_plane *plane, const kb_track *track, int64_t now_ns)
         return;
     up->told_ns = now_ns;
     for (;;) {
-        uint8_t *packet = kb_egress_claim(plane->egress);
+        uint8_t *packet = kb_outbound_claim(plane, peer);
         size_t bytes =
             kb_twcc_write(&up->receiver, packet, FEEDBACK_ROOM, peer->rtcp_ssrc, track->layers[0].ssrc);
         if (bytes == 0 || !kb_rtcp_send(plane, peer, packet, bytes))

@@ -71,7 +71,7 @@ static void ask_now(kb_plane *plane, kb_track *track, int64_t now_ns)
     kb_peer *peer = &plane->peers[track->peer];
     if (!peer->transmit || !kb_peer_egress(peer))
         return;
-    uint8_t *packet = kb_egress_claim(plane->egress);
+    uint8_t *packet = kb_outbound_claim(plane, peer);
     size_t bytes = 0;
     for (int layer = 0; layer < track->setup.layers; layer++) {
         kb_layer *at = &track->layers[layer];
@@ -193,7 +193,7 @@ static void ask_for_lost(kb_plane *plane, kb_track *track, int layer, int64_t no
     size_t count = kb_loss_due(loss, now_ns, rtt_ns, due, NACKS_PER_TURN);
     if (count == 0)
         return;
-    uint8_t *packet = kb_egress_claim(plane->egress);
+    uint8_t *packet = kb_outbound_claim(plane, peer);
     size_t bytes = kb_rtcp_write_nack(packet, peer->rtcp_ssrc, at->ssrc, due, count);
     kb_reading_add(layer_reading(track, layer, KB_LAYER_NACKS), count);
     if (kb_rtcp_send(plane, peer, packet, bytes))
@@ -225,7 +225,7 @@ static void send_remb(kb_plane *plane, kb_track *track, int64_t now_ns)
     if (!layer->has_ssrc || now_ns - track->last_ns > REMB_EVERY_NS || !peer->transmit || !kb_peer_egress(peer))
         return;
     track->remb_ns = now_ns;
-    uint8_t *packet = kb_egress_claim(plane->egress);
+    uint8_t *packet = kb_outbound_claim(plane, peer);
     if (kb_rtcp_send(plane, peer, packet, kb_rtcp_write_remb(packet, peer->rtcp_ssrc, layer->ssrc, REMB_BPS)))
         KB_COUNT(plane, rembs_sent);
 }
