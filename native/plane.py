@@ -186,9 +186,9 @@ class Plane:
         6544); the memory for each, 70 kB, is touched only as it is used.
         `portable` does without what only Linux has (epoll, recvmmsg, sendmmsg): None asks the
         environment for KABINA_PORTABLE=1.
-        `egress_threads` more threads protect and send (`usual_egress_threads` says how many a
-        machine is good for), 0: the plane's own does. Each may be `egress_packets` behind, a power
-        of two (6.8 MB); what is more is dropped and counted.
+        `egress_threads` more threads protect and send, 0: the plane's own does. Each may be
+        `egress_packets` behind, a power of two (of 1,664 bytes); what is more is dropped and
+        counted.
 
         OSError if the port is taken, LibraryError without libsrtp or libcrypto.
         """
@@ -568,7 +568,11 @@ class Plane:
     # --- readings -----------------------------------------------------------------------------
 
     def counters(self) -> dict[str, int]:
-        """Every counter by name, and the gauges connections (TCP), peers, tracks and slots."""
+        """Every counter by name, and the gauges.
+
+        These are connections (TCP), peers, tracks, slots, egress_threads, and whether the media
+        thread and all egress threads are real-time ones.
+        """
         with self._lock:
             counted = self._core.counters()
             return counted | {
@@ -576,6 +580,9 @@ class Plane:
                 "peers": len(self._peers),
                 "tracks": len(self._tracks),
                 "slots": len(self._slots),
+                "egress_threads": len(self._core.egress_cpu_ns()),
+                "is_fifo": int(self._core.scheduling() == "fifo"),
+                "egress_is_fifo": int(self._core.egress_scheduling() == "fifo"),
             }
 
     @property

@@ -46,17 +46,20 @@ class ForwardingUnit:
         port: int,
         public_ips: Sequence[str],
         max_connections: int = 0,
+        egress_threads: int = 0,
         udp: bool = True,
     ) -> None:
         """Binds the media port in each family with a host; OSError if it is taken.
 
-        Without `max_connections` there is no TCP; without `udp` answers do not speak of it.
+        `egress_threads` beside the media thread protect and send. Without `max_connections` there
+        is no TCP; without `udp` answers do not speak of it.
         """
         self.plane = native.Plane(
             host=host,
             host_v6=host_v6,
             port=port,
             max_connections=max_connections,
+            egress_threads=egress_threads,
             silence=SILENCE,
         )
         self.candidates: Final = host_candidates(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from kabina.native.libraries import LibraryError, load_crypto, load_opus, load_srtp
+from kabina.signaling.config import usable_cores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,6 +46,7 @@ def run_checks(config: Config) -> list[Finding]:
         *_ports(config),
         _data_dir(config),
         _fifo(),
+        _egress(config),
         _clock(),
     ]
 
@@ -128,6 +130,18 @@ def _fifo() -> Finding:
         )
     os.sched_setscheduler(0, before, os.sched_param(0))
     return Finding("FIFO", "permitted")
+
+
+def _egress(config: Config) -> Finding:
+    threads, cores = config.effective_egress_threads, usable_cores()
+    found = (
+        f"{threads} threads protect and send beside the media thread ({cores} cores)"
+        if threads
+        else f"by the media thread ({cores} cores)"
+    )
+    # The media thread needs one for itself.
+    fix = f"egress_threads = {max(cores - 2, 0)}" if threads and threads >= cores else ""
+    return Finding("egress", found, fix)
 
 
 def _clock() -> Finding:

@@ -65,6 +65,7 @@ class Node:
                 port=config.effective_media_port,
                 public_ips=media.announced,
                 max_connections=config.effective_media_connections,
+                egress_threads=config.effective_egress_threads,
                 udp=config.media_udp,
             )
             self.mixer = LanguageMixer(bus=self.unit.plane.bus)

@@ -9,10 +9,21 @@ import pytest
 from kabina.native.plane import Plane, SrtpProfile
 from kabina_sim.plane_client import Client, Clock
 
+# Whose tests run a second time with what goes out handed to egress threads. While a plane is turned by
+# hand these have no thread: each turn's end does their work, so that tests need not wait for it.
+BOTH_WAYS = {"bandwidth", "forwarding", "life", "loss", "reports", "tcp", "video"}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "egress_threads" in metafunc.fixturenames:
+        both = metafunc.module.__name__.rpartition("test_plane_")[2] in BOTH_WAYS
+        counts = [0, 2] if both else [0]
+        metafunc.parametrize("egress_threads", counts, ids=["alone", "egress"][: len(counts)])
+
 
 @pytest.fixture
-def plane() -> Iterator[Plane]:
-    made = Plane(host="127.0.0.1", port=0, max_peers=64)
+def plane(egress_threads: int) -> Iterator[Plane]:
+    made = Plane(host="127.0.0.1", port=0, max_peers=64, egress_threads=egress_threads)
     yield made
     made.stop()
 

@@ -7,6 +7,7 @@ import os
 import select
 import socket
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -33,8 +34,8 @@ def descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-def test_the_thread_serves_real_time_and_stops_at_once():
-    plane = Plane(host="127.0.0.1", port=0, max_peers=8)
+def test_the_thread_serves_real_time_and_stops_at_once(egress_threads):
+    plane = Plane(host="127.0.0.1", port=0, max_peers=8, egress_threads=egress_threads)
     publisher, listener = Client(plane, "publisher"), Client(plane, "listener")
     plane.set_slot_source(listener.add_slot(), publisher.add_track())
     plane.start()
@@ -50,6 +51,9 @@ def test_the_thread_serves_real_time_and_stops_at_once():
     assert select.select([listener.socket], [], [], 5)[0]
     assert listener.read().rtp[0].payload == said
     assert plane.scheduling in ("fifo", "normal")
+    while plane.egress_scheduling == "stopped":  # one that has had nothing to do may yet begin
+        time.sleep(0.001)
+    assert plane.egress_scheduling == (plane.scheduling if egress_threads else "none")
     assert plane.cpu_s > 0
     with pytest.raises(PlaneError):
         plane.turn(1)
@@ -76,9 +80,9 @@ def test_a_taken_port_is_an_os_error_and_leaks_nothing():
         assert descriptors() == before
 
 
-def test_peers_cost_no_threads_and_no_descriptors():
+def test_peers_cost_no_threads_and_no_descriptors(egress_threads):
     gc.collect()
-    plane = Plane(host="127.0.0.1", port=0, max_peers=1000)
+    plane = Plane(host="127.0.0.1", port=0, max_peers=1000, egress_threads=egress_threads)
     plane.start()
     before = descriptors(), len(os.listdir("/proc/self/task"))
     for i in range(1000):
@@ -88,10 +92,10 @@ def test_peers_cost_no_threads_and_no_descriptors():
     plane.stop()
 
 
-def test_a_collected_plane_gives_back_its_thread_and_descriptors():
+def test_a_collected_plane_gives_back_its_thread_and_descriptors(egress_threads):
     gc.collect()
     before = descriptors(), len(os.listdir("/proc/self/task"))
-    plane = Plane(host="127.0.0.1", port=0, max_peers=8)
+    plane = Plane(host="127.0.0.1", port=0, max_peers=8, egress_threads=egress_threads)
     plane.start()
     bus = plane.bus
     del plane
@@ -199,8 +203,8 @@ def test_nothing_can_make_a_nonce_return(plane):
         plane.add_slot(peer, ssrc=7, **slot)
 
 
-def test_commands_from_many_threads_are_all_applied():
-    plane = Plane(host="127.0.0.1", port=0, max_peers=4000)
+def test_commands_from_many_threads_are_all_applied(egress_threads):
+    plane = Plane(host="127.0.0.1", port=0, max_peers=4000, egress_threads=egress_threads)
     plane.start()
 
     def churn(name: int) -> None:

@@ -20,8 +20,14 @@ DTLS_HELLO = bytes([22, 254, 253]) + bytes(30)
 
 
 @pytest.fixture
-def plane() -> Iterator[Plane]:
-    made = Plane(host="127.0.0.1", port=0, max_peers=64, max_connections=40)
+def plane(egress_threads: int) -> Iterator[Plane]:
+    made = Plane(
+        host="127.0.0.1",
+        port=0,
+        max_peers=64,
+        max_connections=40,
+        egress_threads=egress_threads,
+    )
     yield made
     made.stop()
 

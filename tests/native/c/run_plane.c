@@ -1,6 +1,7 @@
 /* The plane's threads without Python, for AddressSanitizer and ThreadSanitizer: commands, events, readings, bus and
  * packets at once for a fixed number of rounds. SRTP and HMAC are stand-ins without a cipher: what they would do to
- * the bytes is tested from Python with the real ones, here only who touches what.
+ * the bytes is tested from Python with the real ones, here only who touches what. An argument says how many egress
+ * threads there are; a context is a byte that only the thread that owns it may touch.
  */
 #define _GNU_SOURCE
 #include "kb_bytes.h"
@@ -50,7 +51,7 @@ static void cleanse(void *at, size_t bytes)
 
 static int add_tag(void *context, void *packet, int *bytes)
 {
-    (void)context;
+    ++*(uint64_t *)context; /* plain: a race if two threads protect for one peer, or one for a peer that is freed */
     memset((uint8_t *)packet + *bytes, 0x5a, TAG_BYTES);
     *bytes += TAG_BYTES;
     return KB_SRTP_OK;
@@ -72,7 +73,7 @@ static int remove_stream(void *context, unsigned int ssrc)
     return 0;
 }
 
-static const kb_plane_config config = {
+static kb_plane_config config = {
     .max_peers = PEERS,
     .max_tracks = PEERS,
     .max_slots = PEERS,
@@ -186,6 +187,9 @@ static kb_video_slot video_slots[PEERS];
 static kb_downlink downlinks[PEERS];
 static kb_uplink uplinks[PEERS];
 
+/* One per peer and round, freed when the plane has released it. */
+static uint64_t *contexts[PEERS];
+
 static void add_all(kb_plane *plane, uint32_t round)
 {
     for (uint32_t i = 0; i < PEERS; i++) {
@@ -200,7 +204,9 @@ static void add_all(kb_plane *plane, uint32_t round)
         memcpy(command.with.add_peer.password, password, sizeof password - 1);
         submit(plane, &command);
         command = (kb_command){.kind = KB_SET_KEYS, .handle = handle_of(round, i)};
-        command.with.set_keys = (kb_set_keys){.receive = plane, .transmit = plane, .tag_bytes = TAG_BYTES};
+        contexts[i] = calloc(1, sizeof *contexts[i]);
+        REQUIRE(contexts[i]);
+        command.with.set_keys = (kb_set_keys){.receive = plane, .transmit = contexts[i], .tag_bytes = TAG_BYTES};
         submit(plane, &command);
         command = (kb_command){.kind = KB_ADD_TRACK, .handle = handle_of(round, i)};
         /* Odd tracks come from their peers, even ones from the bus. */
@@ -376,8 +382,9 @@ static void drain(const int *sockets)
             ;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    config.egress_threads = argc > 1 ? (uint32_t)atoi(argv[1]) : 0;
     struct sockaddr_in to, from;
     kb_bus *bus = kb_bus_new();
     REQUIRE(bus);
@@ -389,7 +396,7 @@ int main(void)
     REQUIRE(pthread_create(&mixer, NULL, mix, bus) == 0);
     pthread_t knocker;
     REQUIRE(pthread_create(&knocker, NULL, knock, &to) == 0);
-    uint64_t events = 0;
+    uint64_t events = 0, protected = 0;
     for (uint32_t round = 0; round < ROUNDS; round++) {
         int sockets[PEERS];
         add_all(plane, round);
@@ -414,10 +421,13 @@ int main(void)
             drain(sockets);
         }
         uint64_t last = remove_all(plane, round);
-        while (kb_plane_applied(plane) < last)
+        while (kb_plane_released(plane) < last)
             usleep(100);
-        for (uint32_t i = 0; i < PEERS; i++)
+        for (uint32_t i = 0; i < PEERS; i++) {
             close(sockets[i]);
+            protected += *contexts[i];
+            free(contexts[i]);
+        }
     }
     atomic_store(&mixing, false);
     pthread_join(mixer, NULL);
@@ -434,6 +444,8 @@ int main(void)
     REQUIRE(kb_plane_counter(plane, KB_COUNT_tcp_accepted) > 3 * ROUNDS);
     REQUIRE(kb_plane_counter(plane, KB_COUNT_tcp_closed) == kb_plane_counter(plane, KB_COUNT_tcp_accepted));
     REQUIRE(kb_plane_counter(plane, KB_COUNT_tcp_frames_dropped) == 0);
+    REQUIRE(kb_plane_counter(plane, KB_COUNT_egress_overrun) == 0);
+    REQUIRE(protected >= kb_plane_counter(plane, KB_COUNT_rtp_forwarded));
     kb_plane_free(plane);
     kb_bus_free(bus);
     return 0;

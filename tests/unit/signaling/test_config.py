@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from kabina.signaling import config
+from kabina.native import _plane
+from kabina.signaling import check, config
 from kabina.signaling.errors import StartError
 
 
@@ -39,12 +40,49 @@ def test_addresses_come_one_by_one_or_with_commas_from_every_source(tmp_path: Pa
     assert config.load({"host": ["127.0.0.1,::1"]}, {}).host == ("127.0.0.1", "::1")
 
 
+@pytest.mark.parametrize(("cores", "threads"), [(1, 0), (2, 0), (3, 1), (4, 2), (6, 4), (64, 4)])
+def test_egress_threads_are_as_many_as_cores_are_left(monkeypatch, cores, threads):
+    monkeypatch.setattr(config, "usable_cores", lambda: cores)
+    assert config.load({}, {}).effective_egress_threads == threads
+    given = config.load({}, {"KABINA_EGRESS_THREADS": "7"})
+    assert given.effective_egress_threads == 7
+    assert config.load({"egress_threads": 0}, {}).effective_egress_threads == 0
+
+
+def test_the_plane_takes_as_many_egress_threads_as_may_be_set():
+    assert _plane.LIMITS["egress_threads"] == config.MOST_EGRESS_THREADS
+
+
+@pytest.mark.parametrize(
+    ("cores", "threads", "found", "fix"),
+    [
+        (2, -1, "by the media thread (2 cores)", ""),
+        (4, -1, "2 threads protect and send beside the media thread (4 cores)", ""),
+        (
+            4,
+            4,
+            "4 threads protect and send beside the media thread (4 cores)",
+            "egress_threads = 2",
+        ),
+    ],
+)
+def test_the_check_says_who_sends_and_whether_there_are_cores_for_it(
+    monkeypatch, cores, threads, found, fix
+):
+    monkeypatch.setattr(config, "usable_cores", lambda: cores)
+    monkeypatch.setattr(check, "usable_cores", lambda: cores)
+    finding = check._egress(config.load({"egress_threads": threads}, {}))
+    assert (finding.found, finding.fix, finding.failed) == (found, fix, False)
+
+
 @pytest.mark.parametrize(
     ("flags", "environment"),
     [
         ({"port": 70000}, {}),
         ({"port": 65535}, {}),  # no port after it for media
         ({"media_connections": 0}, {}),
+        ({"egress_threads": 17}, {}),
+        ({}, {"KABINA_EGRESS_THREADS": "-2"}),
         ({"media_tcp": False, "media_udp": False}, {}),
         ({"host": "example.org"}, {}),
         ({"host": ""}, {}),
