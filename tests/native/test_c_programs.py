@@ -66,6 +66,14 @@ def test_commands_events_packets_and_mixes_meet_without_a_race(
 
 
 @pytest.mark.parametrize("kind", list(SANITIZERS))
+def test_egress_threads_protect_in_order_drop_what_is_too_much_and_let_go_of_contexts(
+    kind, tmp_path
+):
+    printed = run("run_shards", "plane", kind, tmp_path)
+    assert printed.splitlines() == [f"{part}: ok" for part in ("churn", "full", "streams")]
+
+
+@pytest.mark.parametrize("kind", list(SANITIZERS))
 def test_the_mixing_code_is_clean(kind, tmp_path):
     printed = run("run_mixing", "mixing", kind, tmp_path, load_opus().path)
     parts = ("kernels", "limiter", "ducking", "jitter", "engine")

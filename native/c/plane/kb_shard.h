@@ -53,7 +53,7 @@ void kb_shard_stop(kb_shard *shard);
 /* C, after stop: the sockets are about to be closed. */
 void kb_shard_retire(kb_shard *shard);
 
-/* P. KB_EGRESS_BUFFER_BYTES to write to; the same buffer again until it is committed. */
+/* P. KB_EGRESS_BUFFER_BYTES to write to, until the next claim or commit. */
 uint8_t *kb_shard_claim(kb_shard *shard);
 /* P. `hold`: more of the same picture follows (kb_egress_hold). False when the ring was full: dropped. */
 bool kb_shard_commit(kb_shard *shard, const kb_seal *seal, size_t bytes, const kb_address *to, bool hold);

@@ -366,7 +366,7 @@ void kb_outbound_hold(kb_plane *plane, bool more);
 /* The turn is over. */
 void kb_outbound_flush(kb_plane *plane);
 
-/* Room for a packet to the peer that `kb_outbound_rtp` or `_rtcp` will send; the same room again until then. */
+/* Room for a packet to the peer that `kb_outbound_rtp` or `_rtcp` will send, until the next claim. */
 static inline uint8_t *kb_outbound_claim(kb_plane *plane, const kb_peer *peer)
 {
     return peer->shard ? kb_shard_claim(plane->shards[peer->shard - 1]) : kb_egress_claim(plane->egress);
