@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 from typing import TYPE_CHECKING, Final
 
 from kabina.benchmarks.conditions import conditions
@@ -29,12 +30,16 @@ BENCHMARKS: Final = {
 LONG: Final = frozenset({"peers", "limit", "narrow"})
 
 
-def run(name: str | None, json_file: Path | None) -> int:
-    """The exit code. Without a name: lists the benchmarks. `all` runs each but the long ones."""
+def run(name: str | None, json_file: Path | None, egress_threads: int = 0) -> int:
+    """The exit code. Without a name: lists the benchmarks. `all` runs each but the long ones.
+
+    `egress_threads` are those of `forward` and of every server that a benchmark starts.
+    """
     if name is None or (name != "all" and name not in BENCHMARKS):
         print(f"kabina bench: there are {', '.join(BENCHMARKS)}, and all")
         print(f"{', '.join(sorted(LONG))} take minutes and are not among all")
         return 0 if name is None else 2
+    os.environ["KABINA_EGRESS_THREADS"] = str(egress_threads)
     results: list[Row] = []
     short = [each for each in BENCHMARKS if each not in LONG]
     for each in short if name == "all" else [name]:

@@ -19,6 +19,7 @@ def conditions() -> dict[str, object]:
         "cpu": _cpu(),
         "cores": os.cpu_count(),
         "kernel": platform.release(),
+        "egress_threads": egress_threads(),
         "load_average": [round(value, 2) for value in os.getloadavg()],
         "python": platform.python_version(),
         "aiortc": importlib.metadata.version("aiortc"),
@@ -26,6 +27,11 @@ def conditions() -> dict[str, object]:
         "libsrtp": f"{srtp.version} ({srtp.source})",
         "commit": _commit(),
     }
+
+
+def egress_threads() -> int:
+    """What this run's planes have beside their own thread (`kabina bench --egress-threads`)."""
+    return int(os.environ.get("KABINA_EGRESS_THREADS", "0"))
 
 
 def _cpu() -> str:

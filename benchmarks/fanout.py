@@ -26,6 +26,7 @@ FORWARDED = 200  # of one shard, as the goal has it
 PPS = 50
 SETTLE_S, MEASURE_S = 2.0, 10.0
 BLOCK_MS, FREE_S = 200, 0.05
+LOST_IN_THE_SERVER = ("sends_refused", "sends_failed", "egress_overrun")
 
 
 def rows(listeners: tuple[int, ...] = LISTENERS) -> Iterator[dict[str, object]]:
@@ -55,7 +56,7 @@ async def forwarded(
         await asyncio.sleep(SETTLE_S)
         before = await unit.counters()
         load.reset()
-        cpu, plane = cost.cpu_s(), before["plane_cpu_s"]
+        cpu = cost.cpu_s()
         if blocked:
             await _block_for(unit.block, seconds)
         else:
@@ -64,7 +65,10 @@ async def forwarded(
         figures, sent = load.figures(), load.figures(unit.source)["sent"]
         after = await unit.counters()
         p50, p99 = load.delays_us([0.5, 0.99])
-    refused = sum(after[name] - before[name] for name in ("sends_refused", "sends_failed"))
+    refused = sum(after[name] - before[name] for name in LOST_IN_THE_SERVER)
+    plane, egress = (
+        (after[name] - before[name]) / seconds * 100 for name in ("plane_cpu_s", "egress_cpu_s")
+    )
     return {
         "what": "forwarded, loop blocked" if blocked else "forwarded",
         "listeners": count,
@@ -78,7 +82,8 @@ async def forwarded(
         "duplicates": figures["duplicates"],
         "publisher_sent": sent,
         "cpu_percent": cpu / seconds * 100,
-        "busiest_thread": f"plane {(after['plane_cpu_s'] - plane) / seconds * 100:.1f} %",
+        "busiest_thread": f"plane {plane:.1f} %",
+        "egress_percent": egress,  # of all egress threads together
         "us_per_packet": cpu * 1e6 / max(figures["received"], 1),
         "delay_p50_ms": p50 and p50 / 1000,
         "delay_p99_ms": p99 and p99 / 1000,

@@ -109,6 +109,9 @@ def _parser() -> argparse.ArgumentParser:
     bench.set_defaults(run=_bench)
     bench.add_argument("name", nargs="?", metavar="NAME")
     bench.add_argument("--json", type=Path, metavar="FILE", help="write the rows here, too")
+    bench.add_argument(
+        "--egress-threads", type=int, metavar="N", help="beside the media thread (default: 0)"
+    )
 
     check = commands.add_parser("check", help="is this machine ready? says how to mend what is not")
     check.set_defaults(run=_check)
@@ -161,7 +164,7 @@ def _bench(options: argparse.Namespace) -> int:
     found = [*entry_points(group="kabina.commands", name="bench")]
     if not found:
         raise StartError("the benchmarks are not part of this installation")
-    return int(found[0].load()(options.name, options.json))
+    return int(found[0].load()(options.name, options.json, options.egress_threads or 0))
 
 
 def _serve(options: argparse.Namespace) -> int:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import uvloop
 from aiohttp import web
 
+from kabina.benchmarks.conditions import egress_threads
 from kabina.native.plane import Kind
 from kabina.sfu.forwarding_unit import ForwardingUnit
 from kabina.sfu.negotiation import Permissions
@@ -28,7 +29,9 @@ class Forwarder:
     """The one publisher's track, and the slots that wait for it or hear it."""
 
     def __init__(self, host: str) -> None:
-        self.unit = ForwardingUnit(host=host, port=0, public_ips=[host])
+        self.unit = ForwardingUnit(
+            host=host, port=0, public_ips=[host], egress_threads=egress_threads()
+        )
         self._track: PublishedTrack | None = None
         self._slots: list[Slot] = []
 
@@ -50,7 +53,12 @@ class Forwarder:
     async def counters(self, _: web.Request) -> web.Response:
         plane = self.unit.plane
         return web.json_response(
-            {**plane.counters(), "scheduling": plane.scheduling, "plane_cpu_s": plane.cpu_s}
+            {
+                **plane.counters(),
+                "scheduling": plane.scheduling,
+                "plane_cpu_s": plane.cpu_s,
+                "egress_cpu_s": sum(plane.egress_cpu_s),
+            }
         )
 
     async def block(self, request: web.Request) -> web.Response:
