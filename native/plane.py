@@ -1,7 +1,8 @@
 """The media plane as Python sees it: commands down, events up, readings. Packets never come here.
 
-A plane is one UDP port and one native thread. Everything here runs per join, per click, per state
-change; handles are numbers that are never 0 and not used again for a long time.
+A plane is one UDP port, one native thread and, if asked for, egress threads. Everything here runs
+per join, per click, per state change; handles are numbers that are never 0 and not used again for a
+long time.
 """
 
 from __future__ import annotations

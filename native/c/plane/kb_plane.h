@@ -1,4 +1,5 @@
-/* The media plane: one UDP port for all peers, one thread, no Python (media-plane.md).
+/* The media plane: one UDP port for all peers, one thread, no Python (media-plane.md); with egress threads (kb_shard.h)
+ * that one hands what goes out to them.
  *
  * Two threads meet here. The control thread (Python) calls everything below except where said; what it wants done goes
  * down as commands, what happened comes up as events. The plane's own thread calls `kb_plane_turn` for ever.

@@ -1,5 +1,5 @@
-/* The plane's inside, shared by its C files only. Everything here belongs to the plane thread, except the rings and
- * what is _Atomic. */
+/* The plane's inside, shared by its C files only. Everything here belongs to the plane thread, except the rings,
+ * what is _Atomic, and, with egress threads, what a peer's packets are protected with: the contexts and `indices`. */
 #ifndef KB_STATE_H
 #define KB_STATE_H
 
