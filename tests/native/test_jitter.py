@@ -147,6 +147,26 @@ def test_without_a_copy_a_loss_is_concealed_for_exactly_its_length():
     assert run.played() == [i for i in range(18) if i != 10]
 
 
+@pytest.mark.parametrize("lost", [None, 200])
+def test_while_late_packets_are_worth_it_a_missing_one_is_waited_for(lost):
+    """Every sixth comes 60 ms late, after others: the first of them are passed over, then the delay
+    has grown by waiting for one. What never comes costs its own length.
+    """
+    run = Run()
+    push = run.push
+    run.push = lambda at_ns, index: push(at_ns, index, has_fec=False)
+    for index in range(300):
+        if index != lost:
+            run.send(index, delay_ms=60 if index % 6 == 1 else 0)
+    run.run(100)
+    early, run.steps = run.played(), []
+    assert early != list(range(early[-1] + 1))
+    run.run(195)
+    assert run.played() == [i for i in range(early[-1] + 1, run.played()[-1] + 1) if i != lost]
+    invented = sum(step[1] for step in run.steps if step[0] in (HOLD, CONCEAL))
+    assert invented == (0 if lost is None else 960)
+
+
 def test_a_late_packet_is_waited_for_and_not_dropped():
     run = Run()
     for index in range(30):

@@ -275,6 +275,11 @@ static kb_jitter_step pass_loss(kb_jitter *jitter, kb_jitter_slot *later, int64_
 {
     const int64_t gap = later->timestamp - jitter->next_timestamp;
     const int64_t last = least_of(gap, later->samples);
+    const int has_copy = later->has_fec && gap == later->samples;
+    /* Repairs come late, if they come (a copy in a later packet, a packet that was asked for): where enough of them do,
+     * the target is longer than the delay, and waiting makes it so. */
+    if (!has_copy && slack_ns(jitter, now_ns, jitter->next_timestamp) < jitter->target_ms * NS_PER_MS)
+        return hold(jitter, samples);
     if (gap > last) {
         const int is_overdue = slack_ns(jitter, now_ns, later->timestamp) >= jitter->target_ms * NS_PER_MS;
         const int64_t skip = is_overdue ? gap - last : least_of(gap - last, jitter->held_samples);

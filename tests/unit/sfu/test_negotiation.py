@@ -128,3 +128,12 @@ def test_who_likes_to_get_stereo_is_told_that_it_may_come():
     assert answer["maxaveragebitrate"] == 64_000
     # What they would send says nothing about what they like to get.
     assert opus_answer(Direction.RECVONLY, **{"sprop-stereo": 1}) == dict(OPUS_PARAMETERS)
+
+
+def test_lost_sound_is_asked_for_and_not_sent_again():
+    """What we send has no RTX, so a listener's NACK could not be answered."""
+    hears, speaks = answered(("audio", Direction.RECVONLY), ("audio", Direction.SENDONLY))
+    assert "nack" in speaks.feedback
+    assert "nack" not in hears.feedback
+    (both,) = answered(("audio", Direction.SENDRECV))
+    assert "nack" not in both.feedback
