@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
+from aiortc.rtp import RtcpReceiverInfo, RtcpRrPacket
 
 from kabina.native import _plane
 from kabina.native.plane import Extension, Kind, MediaCodec, PayloadType, SrtpProfile
@@ -463,3 +464,86 @@ def test_a_copy_of_another_type_is_left_out(plane, clock, publisher, plain, redu
     assert [packet.payload for packet in plain.read().rtp] == [speaker.said[0], b"\x78new"]
     assert read_red(redundant.read().rtp[1].payload) == (b"\x78new", [], {OPUS_OUT})
     assert counted(plane)["misplaced"] == 1
+
+
+class Mix:
+    """An injected track, as the mixer fills it."""
+
+    def __init__(self, plane) -> None:
+        self.plane = plane
+        self.track = plane.add_injected_track(clock_rate=48000)
+        self.probe = _plane.BusProbe(plane.bus)
+        self.said: list[bytes] = []
+        self.timestamp = 0
+
+    def say(self, clock, *, bytes_more: int = 0) -> None:
+        self.said.append(bytes([TOC_20_MS]) + struct.pack("!I", len(self.said)) + bytes(bytes_more))
+        self.probe.put(self.track, self.said[-1], rtp_timestamp=self.timestamp, at_ns=clock.now_ns)
+        self.timestamp += FRAME
+        clock.turn(after_ms=20)
+
+    def heard(self, clock, client: Client) -> tuple[bytes, list[tuple[int, bytes]]]:
+        """The next packet as the client gets it, taken apart."""
+        self.say(clock)
+        (packet,) = client.read().rtp
+        if packet.payload_type == OPUS_OUT:
+            return packet.payload, []
+        assert packet.payload_type == RED_OUT
+        primary, copies, types = read_red(packet.payload)
+        assert types == {OPUS_OUT}
+        return primary, copies
+
+
+def report_loss(client: Client, clock, share: float) -> None:
+    block = RtcpReceiverInfo(0x5107, int(share * 256), 0, 1, 0, 0, 0)
+    client.send_rtcp(bytes(RtcpRrPacket(ssrc=77, reports=[block])))
+    clock.turn()
+
+
+def test_a_mix_is_sent_with_copies_to_who_loses_packets_and_for_as_long(plane, clock, connect):
+    mix = Mix(plane)
+    lossy, well, plain = connect("lossy"), connect("well"), connect("plain")
+    for slot in (add_red_slot(lossy), add_red_slot(well), plain.add_slot()):
+        plane.set_slot_source(slot, mix.track)
+    mix.say(clock)
+    assert [packet.payload for packet in lossy.read().rtp] == mix.said
+    for client in (lossy, plain):
+        report_loss(client, clock, 0.05)
+    assert mix.heard(clock, lossy) == (mix.said[1], [(FRAME, mix.said[0])])
+    assert mix.heard(clock, lossy) == (mix.said[2], [(FRAME, mix.said[1])])
+    for client in (well, plain):
+        assert [packet.payload for packet in client.read().rtp] == mix.said
+    for share in (0.0, 0.0, 0.015, 0.05, 0.0, 0.0):  # neither calm nor lossy, then lossy again
+        report_loss(lossy, clock, share)
+        assert len(mix.heard(clock, lossy)[1]) == 1
+    report_loss(lossy, clock, 0.0)
+    assert mix.heard(clock, lossy) == (mix.said[-1], [])
+    assert counted(plane) == {"sent": 8}
+
+
+def test_a_mix_has_no_copy_of_what_was_before_a_pause_or_is_too_large(plane, clock, connect):
+    mix, lossy = Mix(plane), connect("lossy")
+    plane.set_slot_source(add_red_slot(lossy), mix.track)
+    mix.say(clock)
+    report_loss(lossy, clock, 0.1)
+    mix.timestamp += 5 * FRAME
+    lossy.read()
+    assert mix.heard(clock, lossy)[1] == []
+    assert len(mix.heard(clock, lossy)[1]) == 1
+    mix.say(clock, bytes_more=400)
+    lossy.read()
+    assert mix.heard(clock, lossy)[1] == []
+    assert len(mix.heard(clock, lossy)[1]) == 1
+
+
+def test_a_listener_that_loses_packets_changes_its_channel_without_an_echo(plane, clock, connect):
+    first, second, lossy = Mix(plane), Mix(plane), connect("lossy")
+    slot = add_red_slot(lossy)
+    plane.set_slot_source(slot, first.track)
+    first.say(clock)
+    report_loss(lossy, clock, 0.1)
+    second.say(clock)
+    plane.set_slot_source(slot, second.track)
+    lossy.read()
+    assert second.heard(clock, lossy) == (second.said[1], [])
+    assert second.heard(clock, lossy) == (second.said[2], [(FRAME, second.said[1])])

@@ -3,6 +3,9 @@
 #include "kb_state.h"
 
 #define LONGEST_RTT_65536 (10u * 65536u)
+#define LOSSY_256 5
+#define CALM_256 3
+#define CALM_REPORTS 3
 
 static kb_slot *slot_of(const kb_peer *peer, uint32_t ssrc)
 {
@@ -10,6 +13,17 @@ static kb_slot *slot_of(const kb_peer *peer, uint32_t ssrc)
         if (slot->setup.ssrc == ssrc)
             return slot;
     return NULL;
+}
+
+/* Copies double the bytes of a voice: worth it from 2 % on, and no more when three reports say less than 1 %. */
+static void note_loss(kb_slot *slot, uint8_t fraction_lost)
+{
+    if (fraction_lost >= LOSSY_256) {
+        slot->lossy = true;
+        slot->calm = 0;
+    } else if (slot->lossy && fraction_lost < CALM_256 && ++slot->calm >= CALM_REPORTS) {
+        slot->lossy = false;
+    }
 }
 
 static void receive_block(kb_plane *plane, kb_peer *peer, const kb_rtcp_block *block, int64_t now_ns)
@@ -21,6 +35,7 @@ static void receive_block(kb_plane *plane, kb_peer *peer, const kb_rtcp_block *b
     }
     kb_reading_set(&slot->readings[KB_SLOT_FRACTION_LOST], block->fraction_lost);
     kb_reading_set(&slot->readings[KB_SLOT_LOST], (uint64_t)(int64_t)block->lost);
+    note_loss(slot, block->fraction_lost);
     kb_reading_set(&slot->readings[KB_SLOT_JITTER_TICKS], block->jitter);
     kb_reading_set(&slot->readings[KB_SLOT_REPORTED_NS], (uint64_t)now_ns);
     if (block->last_sr == 0)

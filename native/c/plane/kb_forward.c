@@ -348,7 +348,11 @@ static void inject(kb_plane *plane, const kb_bus_packet *packet, int64_t now_ns)
     kb_reading_set(&track->readings[KB_TRACK_LAST_NS], (uint64_t)now_ns);
     kb_reading_set(&track->readings[KB_TRACK_LEVEL], packet->audio_level);
     KB_COUNT(plane, injected);
+    kb_red red;
+    if (kb_red_make(&red, &track->kept, packet->rtp_timestamp, packet->payload, packet->payload_bytes))
+        media.red = &red;
     kb_forward(plane, track, &media, now_ns);
+    kb_red_keep(&track->kept, packet->rtp_timestamp, packet->payload, packet->payload_bytes);
 }
 
 bool kb_forward_injected(kb_plane *plane, int64_t now_ns)

@@ -105,6 +105,30 @@ size_t kb_red_write(uint8_t *out, const kb_red *red, uint8_t type, unsigned with
     return at + red->primary_bytes;
 }
 
+bool kb_red_make(kb_red *red, const kb_red_kept *kept, uint32_t timestamp, const uint8_t *payload, size_t bytes)
+{
+    uint32_t offset = timestamp - kept->timestamp;
+    if (kept->bytes == 0 || bytes == 0 || offset != kb_opus_samples(kept->data, kept->bytes))
+        return false;
+    red->primary = payload;
+    red->primary_bytes = bytes;
+    red->count = 1;
+    red->blocks[0] = (kb_red_block){
+        .data = kept->data,
+        .bytes = kept->bytes,
+        .offset = (uint16_t)offset,
+        .distance = 1,
+    };
+    return true;
+}
+
+void kb_red_keep(kb_red_kept *kept, uint32_t timestamp, const uint8_t *payload, size_t bytes)
+{
+    kept->timestamp = timestamp;
+    kept->bytes = bytes <= sizeof kept->data ? (uint16_t)bytes : 0;
+    memcpy(kept->data, payload, kept->bytes);
+}
+
 int kb_fuzz_red(const uint8_t *data, size_t size)
 {
     kb_red red, again;

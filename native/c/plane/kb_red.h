@@ -47,6 +47,21 @@ size_t kb_red_bytes(const kb_red *red, unsigned within);
  * which there is room. */
 size_t kb_red_write(uint8_t *out, const kb_red *red, uint8_t type, unsigned within);
 
+/* A mix is 100 to 250 bytes a packet; the length field has 10 bits. */
+#define KB_RED_KEPT_BYTES 320
+
+/* The packet before, for who makes copies. Zeroed memory is a valid start. */
+typedef struct kb_red_kept {
+    uint32_t timestamp;
+    uint16_t bytes; /* 0 = none */
+    uint8_t data[KB_RED_KEPT_BYTES];
+} kb_red_kept;
+
+/* The packet with what was kept as its copy; false when that does not end where the packet begins. */
+bool kb_red_make(kb_red *red, const kb_red_kept *kept, uint32_t timestamp, const uint8_t *payload, size_t bytes);
+/* Keeps the packet as the one before. */
+void kb_red_keep(kb_red_kept *kept, uint32_t timestamp, const uint8_t *payload, size_t bytes);
+
 int kb_fuzz_red(const uint8_t *data, size_t size);
 
 #endif

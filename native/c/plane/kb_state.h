@@ -129,6 +129,7 @@ struct kb_track {
     int64_t remb_ns;
     kb_bucket packets; /* of audio */
     kb_recent recent;  /* of audio that may come twice */
+    kb_red_kept kept;  /* of injected audio */
     kb_slot *listeners, *last_listener; /* constant order = constant delay */
     kb_slot *waiting;                   /* slots that change to this track with its next packet, or key frame */
     kb_track *next_of_peer;
@@ -151,6 +152,8 @@ struct kb_slot {
     bool has_type[KB_CODEC_COUNT];
     bool video;
     bool paused;
+    bool lossy;        /* its listener misses sound: a mix is sent with copies */
+    uint8_t calm;      /* reports since that say otherwise */
     bool starved;      /* the path carries not even its lowest layer */
     bool changed;      /* nothing of the present source was sent yet */
     int8_t layer;      /* sent now, −1 = none: waits for a key frame */
@@ -291,10 +294,11 @@ static inline uint32_t kb_handle_index(uint32_t handle)
     return handle & 0xffff;
 }
 
-/* Whether the slot's listener takes the packet together with its copies. */
+/* Whether the slot's listener takes the packet together with its copies: the publisher's always, ours where they are
+ * needed. */
 static inline bool kb_slot_takes_red(const kb_slot *slot, const kb_media *media)
 {
-    return media->red && slot->has_type[KB_CODEC_RED];
+    return media->red && slot->has_type[KB_CODEC_RED] && (slot->lossy || !media->rtp.nominal);
 }
 
 /* How old the copies in a packet that was just mapped may be: nothing from before a source change. */
