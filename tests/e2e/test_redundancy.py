@@ -18,8 +18,16 @@ if TYPE_CHECKING:
     from playwright.async_api import Page
 
     from kabina.sfu.peer import Peer
+    from kabina_sim.browser import Stage
 
 pytestmark = pytest.mark.browser
+FIGURES = (
+    "packetsLost",
+    "packetsReceived",
+    "packetsDiscarded",
+    "concealedSamples",
+    "totalSamplesReceived",
+)
 PAGE_JS = """
 window.ends = {};
 window.offer = async (name, speaks, redundant) => {
@@ -138,3 +146,33 @@ async def test_a_lossy_speaker_is_heard_whole_with_copies_and_without(
     assert with_copies["packetsLost"] - without["packetsLost"] > 10
     assert counted("red_sent") > 100
     assert counted("red_malformed") == counted("red_misplaced") == counted("protect_failed") == 0
+
+
+async def test_a_listener_that_loses_packets_gets_the_mix_with_copies(stage: Stage):
+    def sent() -> float:
+        return stage.server.metric("kabina_plane_red_sent_total")
+
+    async def figures() -> dict[str, float]:
+        report = await page.evaluate("kabinaTest.received()")
+        return {name: report[name] for name in FIGURES}
+
+    with stage.server.relay(seed=2) as relay:
+        await stage.publish("floor", 400.0)
+        page = await stage.open(stage.link("attend", "attendee"), relay=relay)
+        await page.click("#listen")
+        await page.evaluate("kabinaTest.waitForTone(400)")
+        assert sent() == 0
+        relay.down = Impairment(loss=Random(0.1))
+        await wait_until(lambda: sent() > 0, 30.0)  # Chromium reports every 5 s or so
+        before, copies = await figures(), sent()
+        await wait_until(lambda: sent() > copies + 300, 30.0)
+        after = await figures()
+        change = {name: after[name] - before[name] for name in FIGURES}
+        print(
+            change, f"{change['concealedSamples'] / change['totalSamplesReceived']:.2%} concealed"
+        )
+        # Of the copies it discards those that it has no need of; the others are what was lost.
+        assert change["packetsLost"] > 10
+        assert change["packetsDiscarded"] > 100
+        assert change["packetsReceived"] - change["packetsDiscarded"] > 10
+        await page.evaluate("kabinaTest.waitForTone(400)")
