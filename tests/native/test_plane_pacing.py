@@ -16,6 +16,7 @@ from kabina_sim.plane_client import (
     Client,
     Clock,
     Rtp,
+    nack,
     picture_of,
     read_feedback,
     remb,
@@ -289,6 +290,41 @@ def test_padding_among_what_waits_takes_no_number(narrow):
         narrow.picture()
     assert narrow.payloads == narrow.sent
     assert_whole(narrow.heard)
+
+
+def test_late_pictures_that_none_needs_are_left_out_and_the_numbers_close_up(narrow):
+    narrow.picture(30, key=True)
+    needed = list(narrow.sent)
+    for frame in range(12):
+        sent = narrow.camera.frame(packets=2, size=400, optional=bool(frame % 2))
+        needed += [] if frame % 2 else sent
+        narrow.sent += sent
+        narrow.turn(33)
+    thinned = narrow.count("video_thinned")
+    assert 2 <= thinned < 6  # the last ones are not late any more
+    assert_goes_on(narrow.heard)
+    heard = numbers(narrow.payloads)
+    assert [number for number in numbers(needed) if number not in heard] == []
+    assert len(heard) == len(narrow.sent) - 2 * thinned
+    pictures = [picture_of(payload)[0] for payload in narrow.payloads]
+    assert all((after - before) & 0x7FFF <= 1 for before, after in itertools.pairwise(pictures))
+    # The last of what was sent can be had again under its new number.
+    narrow.listener.send_rtcp(nack(MEDIA, [narrow.heard[-1].sequence]))
+    narrow.clock.turn(after_ms=50)
+    assert [packet.payload[2:] for packet in narrow.listener.read().rtp] == narrow.payloads[-1:]
+
+
+def test_nothing_is_left_out_while_a_packet_before_it_may_still_come(narrow):
+    begins, first = narrow.camera.timestamp, narrow.camera.sequence
+    narrow.picture(20, key=True, lose=(3,))
+    for frame in range(8):
+        narrow.sent += narrow.camera.frame(packets=2, size=400, optional=bool(frame % 2))
+        narrow.turn(33)
+    narrow.camera.repair((first + 3) & 0xFFFF, timestamp=begins)
+    narrow.turn(60)
+    assert narrow.count("video_thinned") == 0
+    assert sorted(numbers(narrow.payloads)) == numbers(narrow.sent)
+    assert_goes_on(sorted(narrow.heard, key=lambda packet: packet.sequence - 65529 & 0xFFFF))
 
 
 def test_what_waits_is_dropped_by_a_pause(narrow, plane):

@@ -67,11 +67,41 @@ bool kb_backlog_takes(kb_plane *plane, kb_slot *slot, const kb_media *media, int
     return true;
 }
 
+static const kb_stored *stored_at(const kb_slot *slot, uint16_t sequence)
+{
+    const kb_video_layer *video = slot->source->layers[slot->layer].video;
+    const kb_stored *stored = &video->stored[sequence % KB_STORED_PACKETS];
+    bool there = (int16_t)(video->loss.highest - sequence) >= 0 && stored->used && stored->media.rtp.sequence == sequence;
+    return there ? stored : NULL;
+}
+
+/* Leaves out the picture that opens at the cursor, if it is late, whole, and needed by none: numbers and picture ids
+ * close up behind it. Not while something before it may still come, whose number would not be known any more. */
+static bool thin(kb_plane *plane, kb_slot *slot, const kb_media *first, int64_t now_ns)
+{
+    if (!first->frame.optional || now_ns - first->rtp.at_ns <= KB_PACER_THIN_NS ||
+        slot->source->layers[slot->layer].video->loss.count ||
+        (uint16_t)(slot->remap.highest + 1) != slot->cursor || kb_rtp_has(&first->extensions, KB_EXT_DEPENDENCY))
+        return false;
+    uint16_t end = slot->cursor;
+    for (bool last = false; !last; end++) {
+        const kb_stored *stored = stored_at(slot, end);
+        if (!stored || stored->media.rtp.timestamp != first->rtp.timestamp)
+            return false;
+        last = stored->media.marker;
+    }
+    while (slot->cursor != end)
+        kb_remap_skip(&slot->remap, slot->cursor++);
+    if (first->frame.picture_at)
+        slot->picture.offset--;
+    KB_COUNT(plane, video_thinned);
+    return true;
+}
+
 /* The slot's next packet, NULL when none waits any more. */
 static const kb_stored *next_of(kb_plane *plane, kb_slot *slot, int64_t now_ns)
 {
-    kb_video_layer *video = slot->source->layers[slot->layer].video;
-    uint16_t highest = video->loss.highest;
+    uint16_t highest = slot->source->layers[slot->layer].video->loss.highest;
     if ((uint16_t)(highest - slot->cursor) >= KB_STORED_PACKETS && (int16_t)(highest - slot->cursor) > 0) {
         /* Overwritten: nothing can be shown before the next key frame. */
         kb_slot_stop(slot);
@@ -79,13 +109,17 @@ static const kb_stored *next_of(kb_plane *plane, kb_slot *slot, int64_t now_ns)
         KB_COUNT(plane, video_overrun);
         return NULL;
     }
-    for (; (int16_t)(highest - slot->cursor) >= 0; slot->cursor++) {
-        const kb_stored *stored = &video->stored[slot->cursor % KB_STORED_PACKETS];
-        if (!stored->used || stored->media.rtp.sequence != slot->cursor)
-            continue; /* lost on its way to us: when it comes after all, it goes as a repaired one */
-        if (stored->media.bytes)
+    while ((int16_t)(highest - slot->cursor) >= 0) {
+        const kb_stored *stored = stored_at(slot, slot->cursor);
+        if (stored && stored->media.bytes) {
+            if (thin(plane, slot, &stored->media, now_ns))
+                continue;
             return stored;
-        kb_remap_skip(&slot->remap, slot->cursor);
+        }
+        /* Padding has no number; what was lost on its way to us goes, when it comes after all, as a repaired one. */
+        if (stored)
+            kb_remap_skip(&slot->remap, slot->cursor);
+        slot->cursor++;
     }
     end(slot);
     return NULL;

@@ -11,6 +11,7 @@ static void read_vp8(const uint8_t *payload, size_t bytes, kb_frame_info *out)
 {
     size_t at = 1;
     bool starts = (payload[0] & 0x10) && (payload[0] & 0x07) == 0;
+    out->optional = starts && (payload[0] & 0x20);
     if (payload[0] & 0x80) {
         if (bytes < 2)
             return;

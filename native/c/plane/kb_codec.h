@@ -21,6 +21,7 @@ typedef enum kb_codec {
 
 typedef struct kb_frame_info {
     bool key;             /* the packet opens a key frame: a decoder can begin here */
+    bool optional;        /* the packet opens a picture that no other one needs */
     bool long_picture;    /* the picture id has 15 bits, not 7 */
     uint8_t picture_at;   /* offsets into the payload, 0 = absent */
     uint8_t tl0_at;

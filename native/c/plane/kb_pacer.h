@@ -17,6 +17,8 @@
  * allocation's to judge, which then sees the path as it is. */
 #define KB_PACER_LATE_NS 400000000
 #define KB_PACER_LONGEST_NS 800000000
+/* From here on pictures that no other one needs are left out: half of them where three temporal layers are sent. */
+#define KB_PACER_THIN_NS 100000000
 /* Whoever is behind for so long without a pause gets a quarter more: either the path carries it, or it shows as full,
  * and the estimate falls. Else pacing would hide both. */
 #define KB_PACER_BEHIND_NS 1000000000

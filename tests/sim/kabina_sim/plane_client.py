@@ -419,6 +419,7 @@ class Camera:
         self,
         *,
         key: bool = False,
+        optional: bool = False,
         packets: int = 2,
         lose: tuple[int, ...] = (),
         size: int = 40,
@@ -431,8 +432,8 @@ class Camera:
             further[3] = self.rid
         payloads = []
         for i in range(packets):
-            # X, I, L; S on the first packet; the frame's first byte has P = 0 for a key frame.
-            descriptor = bytes([0x80 | (0x10 if i == 0 else 0), 0xC0])
+            # X, N, S on the first packet, I, L; the frame's first byte has P = 0 for a key frame.
+            descriptor = bytes([0x80 | optional << 5 | (0x10 if i == 0 else 0), 0xC0])
             descriptor += struct.pack("!HB", 0x8000 | self.picture, self.tl0)
             body = struct.pack("!BII", 0 if key and i == 0 else 1, self.ssrc, self.count)
             payload = descriptor + body + bytes(max(0, size - 14))
