@@ -61,7 +61,7 @@ async def test_a_client_connects_in_any_role_with_any_certificate(
         certificate=certificate,
     )
     meeting.peers.append(await listener.start())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while listener.packets < 10:
             await asyncio.sleep(0.02)
 
@@ -79,7 +79,7 @@ async def test_a_certificate_that_is_not_the_offered_one_is_refused(meeting: Mee
 
     listener.offer = lie  # type: ignore[method-assign]
     starting = asyncio.create_task(listener.start())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while meeting.server.metric("kabina_plane_nominations_total") == 0:
             await asyncio.sleep(0.02)
         while meeting.server.metric("kabina_peers"):
@@ -108,7 +108,7 @@ async def test_a_listener_that_closes_is_gone_long_before_its_silence_would_tell
         setup=setup,
     )
     await listener.start()
-    await until_peers(meeting, 1, 5)
+    await until_peers(meeting, 1, 30)
     assert listener._dtls is not None
     await listener._dtls.close()
     listener.close()
@@ -123,13 +123,13 @@ async def test_a_forged_goodbye_ends_nobody(meeting: Meeting):
     forged = bytes([21, 0xFE, 0xFD, 0, 1, 0, 0, 0, 0, 0, 1, 0, 26]) + bytes(26)
     assert listener._transport is not None
     listener._transport.sendto(forged)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while meeting.server.metric("kabina_plane_dtls_received_total") == received:
             await asyncio.sleep(0.05)
     await asyncio.sleep(5.0)  # longer than a true one is doubted
     assert meeting.server.metric("kabina_peers") == 1
     before = listener.packets
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while listener.packets < before + 10:
             await asyncio.sleep(0.02)
 
@@ -141,5 +141,5 @@ async def test_a_listener_that_is_ended_is_told_by_a_close_notify(meeting: Meeti
     (transport,) = {receiver.transport for receiver in listener.pc.getReceivers()}
     transport.on("statechange", lambda: transport.state == "closed" and closed.set())
     await listener.delete()
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(30):
         await closed.wait()

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 # In a process of its own: PyAV blocks in the handshake, which would stop this process's loop.
 PUBLISHER = """
-import fractions, sys, time
+import fractions, itertools, select, sys, time
 import av, numpy as np
-url, token, certificate, key, seconds = sys.argv[1:]
+url, token, certificate, key = sys.argv[1:]
 output = av.open(url, "w", format="whip", options={
     "authorization": token, "cert_file": certificate, "key_file": key})
 video = output.add_stream("libx264", rate=25, options={
@@ -32,7 +32,9 @@ video = output.add_stream("libx264", rate=25, options={
 video.width, video.height, video.pix_fmt = 320, 180, "yuv420p"
 audio = output.add_stream("libopus", rate=48000, layout="stereo")
 started = time.monotonic()
-for number in range(int(float(seconds) * 25)):
+for number in itertools.count():
+    if select.select([sys.stdin], [], [], 0)[0]:
+        break  # closed: enough
     picture = np.full((180, 320, 3), (number * 5) % 255, np.uint8)
     frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
     frame.pts, frame.time_base = number, fractions.Fraction(1, 25)
@@ -69,11 +71,11 @@ def identity(tmp_path: Path) -> tuple[str, str]:
 async def test_ffmpeg_is_heard_and_seen(meeting: Meeting, identity: tuple[str, str]):
     token = meeting.server.token("m", "speaker")
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", PUBLISHER, meeting.url("/whip/m/floor"), token, *identity, "8",
-        stderr=asyncio.subprocess.PIPE,
+        sys.executable, "-c", PUBLISHER, meeting.url("/whip/m/floor"), token, *identity,
+        stdin=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     try:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             while not (await meeting.view())["floor"]["speakers"]:
                 await asyncio.sleep(0.05)
         attendee = meeting.server.token("m", "attendee")
@@ -87,13 +89,15 @@ async def test_ffmpeg_is_heard_and_seen(meeting: Meeting, identity: tuple[str, s
         assert float(np.median(tone_levels_db(heard[24_000:], 700.0))) == pytest.approx(
             -12.0, abs=1.5
         )
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while len(pictures) < 10:
                 await asyncio.sleep(0.05)
         assert (pictures[0].width, pictures[0].height) == (320, 180)
         for task in watching:
             task.cancel()
-        _, errors = await asyncio.wait_for(process.communicate(), 20)
+        assert process.stdin is not None
+        process.stdin.close()
+        _, errors = await asyncio.wait_for(process.communicate(), 60)
         assert process.returncode == 0, errors.decode()[-2000:]
     finally:
         if process.returncode is None:

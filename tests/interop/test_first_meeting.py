@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,16 +40,16 @@ async def test_an_interpreter_is_heard_over_the_lowered_floor_and_gives_it_back(
     assert steady_db(other, FLOOR_HZ) == pytest.approx(FULL_DB, abs=1.0)
     assert steady_db(other, FRENCH_HZ) < FULL_DB - 50
 
-    listener.forget()
-    released_s = time.monotonic()
+    listening = asyncio.ensure_future(listener.listen_for(6.0))
     assert await interpreter.delete() == 200
-    await asyncio.sleep(5.0)
-    after = listener.heard
-    print(f"mic off answered after {time.monotonic() - released_s - 5.0:.2f} s")
+    after = await listening
     levels = tone_levels_db(after, FLOOR_HZ, window_ms=20)
     back = np.flatnonzero(levels > passed_through_db - 1.0)
     assert len(back), levels
-    climbed_s = back[0] * 0.02
+    # In the sound itself, from where the interpreter is heard last: how busy this machine is counts
+    # for nothing.
+    spoken = np.flatnonzero(tone_levels_db(after, FRENCH_HZ, window_ms=20) > FULL_DB - 20)
+    climbed_s = (back[0] - spoken[-1]) * 0.02
     assert 0.8 <= climbed_s <= 3.5
     assert np.all(levels[back[0] + 5 :] > passed_through_db - 1.5)
     # The lowered floor alone is −30 dBFS RMS here: anything under −50 is a hole.

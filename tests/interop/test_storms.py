@@ -28,16 +28,16 @@ async def test_a_storm_costs_neither_the_link_nor_the_camera(meeting: Meeting, s
         try:
             for viewer in (greedy, other):
                 await viewer.start(meeting.http, meeting.url("/whep/m/floor"), token)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while not greedy.seen.sequences or not other.seen.sequences:
                     await asyncio.sleep(0.05)
             await asyncio.sleep(1.0)
             greedy.seen, other.seen = Pictures(), Pictures()
             before = publisher.figures()
             loop = asyncio.get_running_loop()
-            ends_s = loop.time() + STORM_S
+            began_s = loop.time()
             asked = 0
-            while loop.time() < ends_s:
+            while loop.time() < began_s + STORM_S:
                 if storm == "nack":
                     known = greedy.seen.sequences[-150:]
                     asked += len(known)
@@ -47,6 +47,7 @@ async def test_a_storm_costs_neither_the_link_nor_the_camera(meeting: Meeting, s
                     greedy.send_rtcp(pli(greedy.media_ssrc))
                 await asyncio.sleep(0.01)
             after = publisher.figures()
+            took_s = loop.time() - began_s
         finally:
             greedy.close()
             other.close()
@@ -58,14 +59,14 @@ async def test_a_storm_costs_neither_the_link_nor_the_camera(meeting: Meeting, s
     )
     # The budget looks back a second: a key frame of the second before may be repeated in this.
     assert media + repeated <= 2.05 * media
-    assert plis <= 2 * STORM_S + 1  # one may be due when it begins
+    assert plis <= 2 * took_s + 1  # one may be due when it begins
     if storm == "nack":
-        assert asked > 10_000
+        assert asked > 10 * greedy.seen.packets[MEDIA]
         assert greedy.seen.packets[RTX] > 50
         assert meeting.server.metric("kabina_plane_resends_over_budget_total") > 0
         assert plis <= 1
     else:
-        assert asked > 200
-        assert plis >= STORM_S  # it is heard, though
+        assert asked > 5 * plis
+        assert plis >= 2  # it is heard, though
     assert np.all(np.diff(other.seen.sequences) % 65536 == 1)
     assert other.seen.packets[RTX] == 0

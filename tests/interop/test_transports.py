@@ -58,7 +58,7 @@ async def test_pages_are_served_in_both_families_and_ipv4_is_named_first(meeting
 
 async def packets(listener: LightListener, more: int) -> None:
     wanted = listener.packets + more
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while listener.packets < wanted:
             await asyncio.sleep(0.02)
 
@@ -80,7 +80,7 @@ async def test_a_listener_over_tcp_hears_beside_one_over_udp_and_leaves_nothing(
     assert (threads, files) == (before[0], before[1] + 1)
     assert steps(tcp) == {1}
     await tcp.delete()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while meeting.server.metric("kabina_plane_tcp_closed_total") == 0:
             await asyncio.sleep(0.02)
     assert meeting.server.metric("kabina_plane_tcp_frames_dropped_total") == 0
@@ -95,7 +95,7 @@ async def test_a_listener_whose_connection_breaks_is_heard_of_and_removed(meetin
     await packets(tcp, 20)
     tcp._checks.cancel()
     tcp._transport.stream.abort()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (await meeting.view())["channels"][1]["listeners"] != 1:
             await asyncio.sleep(0.1)
     await packets(udp, 20)

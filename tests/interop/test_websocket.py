@@ -67,7 +67,14 @@ async def test_a_flood_is_refused_and_the_connection_lives(meeting: Meeting):
     async with page(meeting, "attendee") as attendee:
         for _ in range(100):
             await attendee.socket.send_json({"type": "listen", "channel": "fr"})
-        assert (await attendee.wait_for("error"))["code"] == "message.rate"
+        # All of them first: what still waits would use up what the bucket gains.
+        replies: list[dict[str, Any]] = []
+        while len(replies) < 100:
+            message = await attendee.socket.receive_json()
+            replies += [message] if message["type"] in ("listening", "error") else []
+        refused = [one["code"] for one in replies if one["type"] == "error"]
+        assert set(refused) == {"message.rate"}
+        assert len(refused) <= 40  # the burst is 60
         await asyncio.sleep(0.2)
         assert (await attendee.ask("listen", channel="sq"))["type"] == "listening"
 
@@ -119,7 +126,7 @@ async def test_media_over_the_socket_connects_and_shows_levels(meeting: Meeting)
         await pc.setRemoteDescription(RTCSessionDescription(answer["sdp"], "answer"))
         while (await attendee.wait_for("media"))["state"] != "connected":
             pass
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while True:
                 levels = await attendee.wait_for("levels")
                 # A tone of amplitude 0.25 has −15.05 dBFS RMS; the first frames fade in.

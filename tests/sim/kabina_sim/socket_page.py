@@ -20,7 +20,7 @@ class SocketPage:
     async def ask(self, kind: str, **fields: Any) -> dict[str, Any]:
         self._id += 1
         await self.socket.send_json({"type": kind, "id": self._id, **fields})
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while True:
                 message = await self.socket.receive_json()
                 if message.get("re") == self._id:
@@ -28,7 +28,7 @@ class SocketPage:
                 self.pushed.append(message)
 
     async def wait_for(self, kind: str) -> dict[str, Any]:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while True:
                 for message in self.pushed:
                     if message["type"] == kind:
