@@ -59,6 +59,19 @@ test('media are offered anew if either end has lost them, or the server does not
   }
 });
 
+test('a lost link does not begin the turn anew, letting go does', () => {
+  const play = onAir();
+  const since = play.state.talker.held_since_ms;
+  assert.notEqual(since, null);
+  play.on(...again);
+  play.on(message(welcome(play.id('hello'))));
+  play.on(message({ type: 'done', re: play.id('join_booth') }));
+  play.on({ ...message({ type: 'done', re: play.id('take_channel') }), now_ms: 9000 });
+  assert.deepEqual([play.state.talker.hold, play.state.talker.held_since_ms], ['on', since]);
+  play.on({ type: 'hold_pressed' });
+  assert.equal(play.state.talker.held_since_ms, null);
+});
+
 test('an interpreter who let go while the socket was gone gives the channel back', () => {
   const play = onAir();
   play.on(...again.slice(0, 1), { type: 'hold_pressed' }, ...again.slice(1));
@@ -84,6 +97,8 @@ test('an interpreter who reloads on air is on air again, without a key', () => {
   play.on({ type: 'offer_made', sdp: 'o' }, message({ type: 'done', re: play.id('join_booth') }));
   const taken = play.on(message({ type: 'done', re: play.id('take_channel') }));
   assert.deepEqual(names(taken), ['send_microphone']);
+  // On air since 3 s before the welcome, which came at 1 s.
+  assert.equal(play.state.talker.held_since_ms, -2000);
 });
 
 test('nobody goes on air by a reload that took too long for the server', () => {

@@ -132,7 +132,9 @@ export function turn(t: Talker, event: HoldEvent, wording: Wording, now_ms: numb
       effects.push(...more);
     }
   }
-  const since = hold === 'on' ? (t.held_since_ms ?? now_ms) : hold === 'waiting' ? t.held_since_ms : null;
+  // A lost link does not begin the turn anew.
+  const goesOn = hold === 'waiting' || hold === 'taking';
+  const since = hold === 'on' ? (t.held_since_ms ?? now_ms) : goesOn ? t.held_since_ms : null;
   return [{ ...t, session, hold, held_since_ms: since }, effects];
 }
 
@@ -162,7 +164,7 @@ function bySession(t: Talker, event: SessionEvent, wording: Wording): TalkerStep
   }
   if (event.type === 'message_received') {
     const { message, now_ms } = event;
-    if (message.type === 'welcome' && kind === 'hello') step = andThen(step, (next) => reunited(next, message, wording));
+    if (message.type === 'welcome' && kind === 'hello') step = andThen(step, (next) => reunited(next, message, wording, now_ms));
     if (kind === 'take_channel' || kind === 'take_floor') {
       if (message.type === 'done') step = andThen(step, (next) => turn(next, 'granted', wording, now_ms));
       if (message.type === 'error') {
@@ -179,18 +181,22 @@ function bySession(t: Talker, event: SessionEvent, wording: Wording): TalkerStep
 }
 
 /** What the server still has and the person has not, and the other way round. */
-function reunited(t: Talker, welcome: Welcome, wording: Wording): TalkerStep {
+function reunited(t: Talker, welcome: Welcome, wording: Wording, now_ms: number): TalkerStep {
   const next = { ...t, restored: false };
+  const heard_s = welcome.resumed ? heardFor(welcome) : null;
   // Nobody goes on air by themselves who may have stopped thinking of it.
   if (t.restored && !welcome.resumed) return [{ ...next, hold: 'off', held_since_ms: null }, []];
-  if (t.hold !== 'off' || !welcome.resumed || !isOnAir(welcome)) return [next, []];
+  if (t.hold === 'waiting' && heard_s !== null) return [{ ...next, held_since_ms: now_ms - 1000 * heard_s }, []];
+  if (t.hold !== 'off' || heard_s === null) return [next, []];
   const [session, effects] = request(next.session, wording.release);
   return [{ ...next, session }, effects];
 }
 
-function isOnAir({ meeting, participant }: Welcome): boolean {
-  const heard = [...meeting.floor.speakers, ...meeting.channels.flatMap((c) => c.on_air)];
-  return heard.some((one) => one.participant === participant);
+/** For how many seconds the person has had the floor or a channel; null if they have neither. */
+function heardFor({ meeting, participant }: Welcome): number | null {
+  const own = (one: { participant: string }): boolean => one.participant === participant;
+  const on_air = meeting.channels.flatMap((c) => c.on_air).find(own);
+  return meeting.floor.speakers.find(own)?.speaking_s ?? on_air?.on_air_s ?? null;
 }
 
 /** Runs `next` on the state of `step` and joins the effects. */
