@@ -42,6 +42,9 @@ _ROLE_NAMES = {
 }
 OPUS_CLOCK_RATE = 48_000
 SILENCE_DB = -100.0
+# A mix of several voices goes on for so long when one is left: the floor has 0.8 s to rise, and its
+# limiter another second (audio-engine.md §7). Then it is what the original is, and gives way to it.
+SETTLES_S = 3.0
 
 
 class Viewer(Protocol):
@@ -80,6 +83,9 @@ class Room:
         self._shown = (0, 0)
         self._tracks: dict[ChannelId, int] = {}  # the mixes'
         self._heard: dict[ChannelId, int] = {}  # the one track a mix would consist of, instead
+        self._blended: set[ChannelId] = set()  # of more than one voice
+        self._settled_at_s: dict[ChannelId, float] = {}
+        self._settling: asyncio.TimerHandle | None = None
         self._rows: dict[ChannelId, int] = {}
         self._numbers = count(1)
         self._names: dict[Role, count[int]] = {role: count(1) for role in Role}
@@ -99,6 +105,8 @@ class Room:
 
     def close(self) -> None:
         """Ends the rows; participants must have left."""
+        if self._settling is not None:
+            self._settling.cancel()
         self._mixer.set_rows(self.id, ())
         for row in self._rows.values():
             self._mixer.close_row(row)
@@ -246,7 +254,7 @@ class Room:
         )
 
     def track_of(self, channel: str) -> int:
-        """The track that carries `channel`, which must exist: its mix, or a stereo original."""
+        """The track that carries `channel`, which must exist: its mix, or the one original."""
         return self._heard.get(ChannelId(channel)) or self._tracks[ChannelId(channel)]
 
     # What can be seen
@@ -290,15 +298,34 @@ class Room:
             self._direct_stage()
 
     def _direct_sound(self, plan: MediaPlan) -> None:
-        """Who hears nothing but one stereo source gets that, untouched: mixes are mono."""
+        """Who hears nothing but one source gets that, untouched: no later, with its own repairs
+        (FEC, RED), and in stereo where it is."""
+        now_s = _now_s()
         heard: dict[ChannelId, int] = {}
         for channel in plan.channels:
             voices = self._original(channel)
-            if len(voices) == 1 and voices[0].is_stereo and not channel.interpreters:
+            if len(voices) > 1 or channel.interpreters:
+                self._blended.add(channel.channel)
+            elif channel.channel in self._blended:
+                self._blended.discard(channel.channel)
+                self._settled_at_s[channel.channel] = now_s + SETTLES_S
+            elif voices and voices[0].track and now_s >= self._settled_at_s.get(channel.channel, 0):
                 heard[channel.channel] = voices[0].track
+        self._settle_later(now_s)
         if heard != self._heard:
             self._heard = heard
             self._tell(self._hearers, lambda hearer: hearer.sound_changed())
+
+    def _settle_later(self, now_s: float) -> None:
+        """Looks again when the next channel's mix has come to rest."""
+        if self._settling is not None:
+            self._settling.cancel()
+            self._settling = None
+        waiting = [at_s for at_s in self._settled_at_s.values() if at_s > now_s]
+        if waiting:
+            delay_s = min(waiting) - now_s
+            loop = asyncio.get_running_loop()
+            self._settling = loop.call_later(delay_s, lambda: self._reconcile(force=True))
 
     def _direct_stage(self) -> None:
         """Tells the viewers, if what they are sent is another track than before."""

@@ -72,3 +72,28 @@ async def test_two_speakers_are_both_heard(meeting: Meeting):
     heard = (await listener.listen_for(2.0))[RATE_HZ // 2 :]
     assert steady_db(heard, FLOOR_HZ) == pytest.approx(FULL_DB, abs=1.5)
     assert steady_db(heard, 1200.0) == pytest.approx(FULL_DB, abs=1.5)
+
+
+async def test_a_voice_that_is_heard_alone_is_forwarded_and_mixed_when_it_is_not(meeting: Meeting):
+    """What carries a channel changes under the listeners; they hear one stream without a hole."""
+    # A command for each: run while somebody listens they would hold up this process, and its ears.
+    operator, guest = (meeting.server.token("m", role) for role in ("operator", "speaker"))
+    speaker = await meeting.publish("floor", FLOOR_HZ)
+    listener = await meeting.listen("floor")
+    await listener.listen_for(0.5)
+    assert await meeting.carriers(operator) == [{"participant": "p-1", "what": "voice"}]
+
+    listening = asyncio.ensure_future(listener.listen_for(8.0))
+    second = await meeting.publish("floor", 1200.0, token=guest)
+    async with asyncio.timeout(30):
+        while await meeting.carriers(operator) != [{"channel": "floor"}]:
+            await asyncio.sleep(0.1)
+    await asyncio.sleep(1.0)  # both are heard
+    assert await second.delete() == 200
+    samples = await listening
+    assert longest_gap_ms(samples[RATE_HZ // 2 :], below_db=-30) <= 20
+    assert np.max(tone_levels_db(samples, 1200.0)) == pytest.approx(FULL_DB, abs=1.5)
+    async with asyncio.timeout(30):
+        while await meeting.carriers(operator) != [{"participant": "p-1", "what": "voice"}]:
+            await asyncio.sleep(0.1)
+    await speaker.delete()

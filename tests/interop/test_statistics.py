@@ -59,7 +59,7 @@ async def test_an_operator_sees_what_everybody_sends_and_gets(meeting: Meeting):
     # A tone of 0.25: its amplitude, or its RMS of 0.177, whichever the sender tells.
     assert 0.17 < voice["audioLevel"] < 0.26
     (slot,) = listener["outbound"]
-    assert slot["source"] == {"channel": "floor"}
+    assert slot["source"] == {"participant": "p-1", "what": "voice"}
     assert slot["packetsSent"] > 10
     assert slot["fractionLost"] == 0
     assert 0 <= slot["roundTripTime"] < 5

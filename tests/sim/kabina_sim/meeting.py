@@ -75,3 +75,15 @@ class Meeting:
         async with self.http.get(self.url("/api/meetings/m")) as response:
             assert response.status == 200
             return await response.json()
+
+    async def carriers(self, operator_token: str) -> list[dict]:
+        """What flows in each participant's slots now, as the statistics say: a channel's mix, or
+        somebody's original."""
+        headers = {"Authorization": f"Bearer {operator_token}"}
+        async with self.http.get(
+            self.url("/api/meetings/m/statistics"), headers=headers
+        ) as response:
+            assert response.status == 200
+            participants = (await response.json())["participants"]
+        slots = [slot for one in participants for slot in one["outbound"]]
+        return [slot["source"] for slot in slots if slot["source"] is not None]
