@@ -40,6 +40,7 @@ class Viewer:
     clock: Clock
     counts: bool
     media: list[Rtp] = field(default_factory=list)
+    media_ms: list[float] = field(default_factory=list)  # when each came
     sound_ms: dict[int, float] = field(default_factory=dict)  # when, by the voice's number
     unsaid: dict[int, float] = field(default_factory=dict)
     told: int = 0
@@ -50,6 +51,7 @@ class Viewer:
         for packet in self.client.read().rtp:
             if packet.ssrc == MEDIA:
                 self.media.append(packet)
+                self.media_ms.append(now_ms)
             elif packet.ssrc == SOUND:
                 self.sound_ms[struct.unpack_from("!I", packet.payload)[0]] = now_ms
             if TWCC_ID in packet.extensions:
@@ -82,7 +84,10 @@ class Show:
     network: VirtualSocket
     cameras: list[Camera]
     slot: int
+    per_frame: tuple[tuple[int, int], ...] = PER_FRAME  # packets and their bytes, by layer
+    thins: bool = False  # every other picture is needed by none
     at_ms: int = 0
+    filmed_ms: list[float] = field(default_factory=list)
     said_ms: list[float] = field(default_factory=list)
     waiting: set[int] = field(default_factory=lambda: {0, 1, 2})
     layers: list[int | None] = field(default_factory=list)
@@ -91,13 +96,15 @@ class Show:
         """Films; with `key_packets` the next picture of `key_layer` is a key frame of so many."""
         for _ in range(0, duration_ms, STEP_MS):
             if self.at_ms % FRAME_MS == 0:
+                self.filmed_ms.append(self.clock.now_ns / MS)
                 for layer, camera in enumerate(self.cameras):
-                    packets, size = PER_FRAME[layer]
+                    packets, size = self.per_frame[layer]
                     large = key_packets and layer == key_layer
                     camera.frame(
                         key=layer in self.waiting or bool(large),
                         packets=key_packets if large else packets,
                         size=size,
+                        optional=self.thins and len(self.filmed_ms) % 2 == 0,
                         elapsed_ms=FRAME_MS,
                     )
                 self.waiting.clear()
@@ -132,7 +139,7 @@ class Show:
 
 @pytest.fixture
 def show(plane, clock, connect):
-    def make(path: Impairment, *, counts: bool = True) -> Show:
+    def make(path: Impairment, *, counts: bool = True, per_frame=PER_FRAME, thins=False) -> Show:
         publisher, client = connect("publisher"), connect("viewer")
         extensions = {Extension.TRANSPORT_CC: TWCC_ID} if counts else {}
         video = client.add_video_slot(extensions=extensions)
@@ -143,12 +150,13 @@ def show(plane, clock, connect):
         )  # fmt: skip
         network = VirtualSocket.between(client, clock, VirtualPath(seed=5, down=path))
         plane.set_slot_source(sound, publisher.add_track())
-        plane.set_slot_source(video, publisher.add_video_track(rids=RIDS))
-        cameras = [Camera(publisher, CAMERA + i, rid=rid.encode()) for i, rid in enumerate(RIDS)]
+        rids = RIDS[: len(per_frame)]
+        plane.set_slot_source(video, publisher.add_video_track(rids=rids))
+        cameras = [Camera(publisher, CAMERA + i, rid=rid.encode()) for i, rid in enumerate(rids)]
         if not counts:
             plane.limit_slot(video, layer=1)
         viewer = Viewer(client, clock, counts)
-        return Show(plane, clock, publisher, viewer, network, cameras, video)
+        return Show(plane, clock, publisher, viewer, network, cameras, video, per_frame, thins)
 
     return make
 
@@ -191,6 +199,45 @@ def test_a_key_frame_is_paced_into_a_short_queue_and_sound_passes_it(show, plane
     assert_whole(one.viewer.media[heard:])
     newest = picture_of(one.viewer.media[-1].payload)[3]
     assert one.cameras[1].count - 1 - newest <= 8
+
+
+FULL = Impairment(rate_bps=400_000, queue_ms=300, delay_ms=20)
+TOO_MUCH = ((2, 700),)  # 400 kb/s with headers; sound takes 95
+
+
+def test_a_path_a_little_too_narrow_costs_pictures_that_none_needs_and_no_others(show, plane):
+    one = show(FULL, per_frame=TOO_MUCH, thins=True)
+    one.run(10_000)
+    since, said = len(one.filmed_ms), len(one.said_ms)
+    drops = one.network.path.counters(DOWN).queue_drops
+    one.run(10_000)
+    came_ms = {
+        picture_of(packet.payload)[3]: at_ms
+        for packet, at_ms in zip(one.viewer.media, one.viewer.media_ms, strict=True)
+    }
+    late_ms = [
+        came_ms.get(2 * frame + part, float("inf")) - one.filmed_ms[frame]
+        for frame in range(since, len(one.filmed_ms) - 20)
+        for part in range(2)
+        if frame % 2 == 0
+    ]
+    sound_ms = max(one.sound_delays_ms(said))
+    thinned = plane.counters()["video_thinned"]
+    print(f"{thinned} left out; pictures {max(late_ms):.0f} ms late at most, sound {sound_ms:.0f}")
+    assert max(late_ms) <= 250
+    assert sound_ms <= 80
+    assert one.network.path.counters(DOWN).queue_drops == drops
+    assert thinned >= 50
+
+
+def test_sound_is_not_lost_to_a_picture_that_does_not_fit(show, plane):
+    one = show(FULL, per_frame=TOO_MUCH)
+    one.run(15_000)
+    said = len(one.said_ms)
+    one.run(5_000)
+    assert plane.counters()["video_given_up"] >= 1
+    assert one.layers[-1] is None
+    assert max(one.sound_delays_ms(said)) <= 150  # a probe now and then
 
 
 @dataclass

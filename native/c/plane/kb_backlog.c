@@ -7,13 +7,11 @@
 /* 5 ms of the paced rate are less than a packet below 2 Mb/s. */
 #define EVERY_NS 5000000
 
-static void begin(kb_plane *plane, kb_slot *slot, uint16_t sequence, int64_t now_ns)
+static void begin(kb_plane *plane, kb_slot *slot, uint16_t sequence)
 {
-    kb_pacer *pacer = &slot->down->pacer;
     slot->waits = true;
     slot->cursor = sequence;
-    if (pacer->slots++ == 0)
-        pacer->behind_ns = now_ns;
+    slot->down->pacer.slots++;
     if (slot->in_backlogs)
         return;
     slot->in_backlogs = true;
@@ -62,7 +60,7 @@ bool kb_backlog_takes(kb_plane *plane, kb_slot *slot, const kb_media *media, int
     /* Where another slot waits, this one takes turns with it. */
     if (pacer->slots == 0 && kb_pacer_allows(pacer, 0, now_ns))
         return false;
-    begin(plane, slot, sequence, now_ns);
+    begin(plane, slot, sequence);
     KB_COUNT(plane, video_held);
     return true;
 }
@@ -96,6 +94,14 @@ static bool thin(kb_plane *plane, kb_slot *slot, const kb_media *first, int64_t 
         slot->picture.offset--;
     KB_COUNT(plane, video_thinned);
     return true;
+}
+
+/* What stays behind for so long does not fit, whatever was measured: another layer may, or none. */
+static void give_up(kb_plane *plane, kb_slot *slot, int64_t now_ns)
+{
+    kb_slot_allocate(plane, slot, -1, true, now_ns);
+    kb_downlink_allocate(plane, &plane->peers[slot->peer], now_ns);
+    KB_COUNT(plane, video_given_up);
 }
 
 /* The slot's next packet, NULL when none waits any more. */
@@ -145,13 +151,21 @@ static void send_waiting(kb_plane *plane, kb_peer *peer, int64_t now_ns)
     kb_slot *slot;
     while (peer->down->pacer.slots && (slot = next_in_turn(plane, peer, &packet, now_ns)) != NULL) {
         const kb_media *media = &packet->media;
-        if (!kb_pacer_allows(&peer->down->pacer, now_ns - media->rtp.at_ns, now_ns))
+        int64_t age_ns = now_ns - media->rtp.at_ns;
+        if (media->frame.key)
+            slot->key_timestamp = media->rtp.timestamp;
+        /* A key frame takes its time: instead of it there would only be another one. */
+        if (age_ns > KB_PACER_LONGEST_NS && peer->down->pacer.full && media->rtp.timestamp != slot->key_timestamp) {
+            give_up(plane, slot, now_ns);
+            continue;
+        }
+        if (!kb_pacer_allows(&peer->down->pacer, age_ns, now_ns))
             return;
         slot->cursor++;
         slot->served = ++peer->down->pacer.served;
         kb_slot_forward(plane, slot, slot->source, media, now_ns);
     }
-    peer->down->pacer.quarters = 4;
+    peer->down->pacer.late = false;
 }
 
 void kb_backlogs_run(kb_plane *plane, int64_t now_ns)

@@ -38,8 +38,10 @@
  * carries: what is beyond stands in its queue, where it delays sound and is lost, or here, where neither is so. */
 #define PACE_UNKNOWN 2.5
 #define PACE_UNKNOWN_LEAST_BPS 2500000.0
-#define PACE_LEAST 0.9 /* of the estimate: layers are chosen by it */
+#define PACE_DRAINS 0.85 /* after a queue was noticed, until the estimate is there again */
+#define PACE_LEAST 0.9   /* of the estimate: layers are chosen by it */
 #define PACE_MOST 1.5
+#define FULL_LASTS_NS (10 * SECOND)
 
 static double least(double a, double b)
 {
@@ -152,8 +154,10 @@ static void decrease(kb_bwe *b, double carried_bps, int64_t now_ns)
     /* A delay that grows on a path that was never full is a radio that pauses, or jitter: a step, not a fall to what
      * happened to be sent. */
     double bps = carried_bps > 0 ? DECREASE * carried_bps : DECREASE_UNSURE * b->delay_bps;
-    if (carried_bps > 0)
+    if (carried_bps > 0) {
         know_capacity(b, carried_bps);
+        b->full_ns = now_ns;
+    }
     b->delay_bps = least(b->delay_bps, bps);
     b->decreased_ns = now_ns;
     b->probe.next_ns = now_ns + PROBE_AFTER_FALL_NS;
@@ -209,6 +213,8 @@ static void probe_result(kb_bwe *b, int64_t now_ns)
     bool full = arrived_bps < 0.9 * sent_bps;
     double bps = full ? 0.95 * arrived_bps : least(sent_bps, arrived_bps);
     bool raised = bps > b->bps;
+    if (full)
+        b->full_ns = now_ns;
     if (raised) {
         if (full)
             know_capacity(b, arrived_bps);
@@ -379,7 +385,13 @@ uint32_t kb_bwe_pace_bps(const kb_bwe *b)
 {
     if (b->capacity_bps <= 0) /* a receiver's own estimate is no guess */
         return (uint32_t)most(PACE_UNKNOWN * b->bps, b->remb_ns ? 0 : PACE_UNKNOWN_LEAST_BPS);
-    return (uint32_t)least(most(b->capacity_bps, PACE_LEAST * b->bps), PACE_MOST * b->bps);
+    double bps = least(most(b->bps, PACE_DRAINS * b->capacity_bps), b->capacity_bps);
+    return (uint32_t)least(most(bps, PACE_LEAST * b->bps), PACE_MOST * b->bps);
+}
+
+bool kb_bwe_is_full(const kb_bwe *b, int64_t now_ns)
+{
+    return b->capacity_bps > 0 && b->full_ns && now_ns - b->full_ns < FULL_LASTS_NS;
 }
 
 void kb_bwe_postpone(kb_bwe *b, int64_t now_ns)

@@ -50,6 +50,7 @@ typedef struct kb_bwe {
     uint64_t want_bps;
     kb_trend trend;
     double capacity_bps, capacity_deviation; /* what arrived when it was too much; 0 = unknown */
+    int64_t full_ns; /* when the path was last seen to carry no more */
     int64_t increased_ns, decreased_ns, feedback_ns, sent_ns, starved_ns;
     int64_t rtt_ns;
     int64_t loss_ns;
@@ -79,6 +80,8 @@ uint32_t kb_bwe_bps(const kb_bwe *bwe);
 /* How fast pictures may leave: what the path was seen to carry, or, while it was never full, well beyond
  * the estimate. */
 uint32_t kb_bwe_pace_bps(const kb_bwe *bwe);
+/* Whether the path was seen full within the last 10 s: then more than `kb_bwe_pace_bps` only makes a queue. */
+bool kb_bwe_is_full(const kb_bwe *bwe, int64_t now_ns);
 /* No probe begins in the next 100 ms: what waits to be sent says nothing of the path. */
 void kb_bwe_postpone(kb_bwe *bwe, int64_t now_ns);
 

@@ -64,6 +64,7 @@
     X(video_held) /* times that pictures began to wait: a narrow path takes no more at once */                     \
     X(video_dropped) /* packets that waited when a key frame or a pause made them needless */                      \
     X(video_thinned) /* pictures that were late, and that no other one needed */                                   \
+    X(video_given_up) /* what waited was too old: the path is full */                                              \
     X(video_overrun) /* more waited than is kept: nothing more before a key frame */                               \
     X(rtp_unsendable) /* the listener has no keys or no address yet */                                             \
     X(rtp_unreceivable) /* the listener has no payload type for the codec */                                      \

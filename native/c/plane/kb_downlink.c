@@ -32,10 +32,12 @@ void kb_downlink_sent(kb_peer *peer, const uint16_t *sequence, size_t bytes, int
         kb_twcc_sent(&peer->down->history, *sequence, bytes, kb_bwe_probing(bwe), now_ns);
 }
 
-static void pace(kb_downlink *down)
+static void pace(kb_downlink *down, int64_t now_ns)
 {
-    if (down->heard)
-        kb_pacer_rate(&down->pacer, kb_bwe_pace_bps(&down->bwe));
+    if (!down->heard)
+        return;
+    kb_pacer_rate(&down->pacer, kb_bwe_pace_bps(&down->bwe));
+    down->pacer.full = kb_bwe_is_full(&down->bwe, now_ns);
 }
 
 bool kb_downlink_feedback(kb_plane *plane, kb_peer *peer, const kb_rtcp_packet *packet, int64_t now_ns)
@@ -49,7 +51,7 @@ bool kb_downlink_feedback(kb_plane *plane, kb_peer *peer, const kb_rtcp_packet *
         return false;
     down->heard |= count > 0;
     kb_bwe_feedback(bwe, plane->samples, (size_t)count, now_ns);
-    pace(down);
+    pace(down, now_ns);
     return true;
 }
 
@@ -59,7 +61,7 @@ void kb_downlink_remb(kb_peer *peer, uint64_t bps, int64_t now_ns)
         return;
     kb_bwe_remb(bwe_of(peer->down, now_ns), bps, now_ns);
     peer->down->heard = true;
-    pace(peer->down);
+    pace(peer->down, now_ns);
 }
 
 static void fill(const kb_slot *slot, kb_allocation_slot *out)
@@ -138,7 +140,7 @@ static void run_peer(kb_plane *plane, kb_peer *peer, int64_t now_ns)
     if (down->pacer.slots)
         kb_bwe_postpone(&down->bwe, now_ns);
     kb_bwe_advance(&down->bwe, now_ns);
-    pace(down);
+    pace(down, now_ns);
     probe(plane, peer, now_ns);
     if (now_ns - down->allocated_ns >= ALLOCATE_EVERY_NS || kb_bwe_bps(&down->bwe) < down->bps)
         kb_downlink_allocate(plane, peer, now_ns);

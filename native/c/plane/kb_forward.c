@@ -238,6 +238,7 @@ static bool takes_packet(kb_slot *slot, const kb_track *track, kb_media *media)
         kb_reading_add(&slot->readings[KB_SLOT_LAYER_SWITCHES], 1);
     }
     set_layer(slot, media->layer);
+    slot->key_timestamp = media->rtp.timestamp;
     kb_remap_switch(&slot->remap);
     return true;
 }

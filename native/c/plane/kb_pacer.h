@@ -12,23 +12,21 @@
 
 /* One picture at 30 Hz of a stream that takes 60 % of the rate; sound that comes just behind waits that long. */
 #define KB_PACER_BURST_NS 20000000
-/* A picture waits so long at the paced rate, then at twice the rate, and from the second limit on not at all: a key frame
- * of ten ordinary pictures takes a path that has 20 % to spare for them 280 ms, and what takes much longer is the
- * allocation's to judge, which then sees the path as it is. */
+/* A picture waits so long at the paced rate; a key frame of ten ordinary pictures takes a path that has 20 % to spare for
+ * them 280 ms. Then either the path carries more than was known, or it shows as full: it gets half as much again. Where
+ * that was tried lately, it is not done to the sound again. */
 #define KB_PACER_LATE_NS 400000000
+/* Then nothing waits any more; on a full path, what waits is given up. */
 #define KB_PACER_LONGEST_NS 800000000
 /* From here on pictures that no other one needs are left out: half of them where three temporal layers are sent. */
 #define KB_PACER_THIN_NS 100000000
-/* Whoever is behind for so long without a pause gets a quarter more: either the path carries it, or it shows as full,
- * and the estimate falls. Else pacing would hide both. */
-#define KB_PACER_BEHIND_NS 1000000000
 
 typedef struct kb_pacer {
     uint32_t ns_per_byte; /* 0 = nothing is known of the path: nothing waits */
     uint32_t slots;       /* that have pictures waiting */
     uint64_t served;      /* numbers what they sent */
-    uint8_t quarters;     /* of the paced rate, at which what goes out is charged */
-    int64_t behind_ns;    /* since when pictures wait */
+    bool full;            /* the path carries no more than the paced rate */
+    bool late;
     int64_t clear_ns; /* when all that went out would have left at the paced rate */
 } kb_pacer;
 

@@ -168,6 +168,7 @@ struct kb_slot {
     bool waits;             /* packets of the layer from `cursor` on are not sent yet */
     bool in_backlogs;
     uint16_t cursor;        /* the source's number */
+    uint32_t key_timestamp; /* the source's, of the last key frame that was begun */
     uint32_t left_waiting;  /* packets, not counted yet */
     uint64_t served;        /* when its turn was */
     kb_freeze freeze;

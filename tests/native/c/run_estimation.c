@@ -179,6 +179,7 @@ static void deliver(int64_t now_ns)
             fail("our own feedback is malformed");
         kb_bwe_feedback(&bwe, samples, (size_t)count, now_ns);
         kb_pacer_rate(&pacer, kb_bwe_pace_bps(&bwe));
+        pacer.full = kb_bwe_is_full(&bwe, now_ns);
     }
 }
 
@@ -193,7 +194,6 @@ static void send_waiting(int64_t now_ns, double kbps)
     for (; queue_head != queue_tail; queue_head++) {
         const waiting *w = &queue[queue_head % WAITING];
         if (!kb_pacer_allows(&pacer, now_ns - w->since_ns, now_ns)) {
-            pacer.behind_ns = pacer.slots ? pacer.behind_ns : now_ns;
             pacer.slots = 1;
             return;
         }
