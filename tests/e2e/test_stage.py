@@ -38,8 +38,10 @@ async def assert_statistics(stage: Stage) -> None:
         headers={"Authorization": f"Bearer {token}"},
     ) as response:
         speaker, viewer, *_ = (await response.json())["participants"]
-    voice, camera, screen = speaker["inbound"]
-    assert [one["kind"] for one in (voice, camera, screen)] == ["audio", "video", "video"]
+    voice, camera, _, sound = speaker["inbound"]
+    assert [one["kind"] for one in speaker["inbound"]] == ["audio", "video", "video", "audio"]
+    assert voice["packetsReceived"] > 0
+    assert sound["packetsReceived"] == 0  # the fake screen has none
     assert camera["mimeType"] == "video/VP8"
     assert camera["layers"][0]["keyFrames"] > 0
     assert sum(layer["bitrate"] for layer in camera["layers"]) > 10_000
