@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
+
 from kabina_sim.socket_page import SocketPage
+from kabina_sim.stock_clients import Listener
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kabina_sim.meeting import Meeting
+    from kabina_sim.server_process import ServerProcess
 
 
 async def told(page: SocketPage, participants: list[str], dominant: str | None) -> dict[str, Any]:
@@ -55,3 +61,20 @@ async def test_who_is_measured_by_nobody_is_heard_by_the_mixer(meeting: Meeting)
         welcome = await page.ask("hello", version=1, token=token)
         (who,) = [one["participant"] for one in welcome["meeting"]["floor"]["speakers"]]
         await told(page, [who], who)
+
+
+async def test_the_demo_speaker_is_shown_while_somebody_listens(
+    start_server: Callable[..., ServerProcess],
+):
+    """A prepared sound has no sender that could measure it."""
+    server = start_server("--demo")
+    async with aiohttp.ClientSession() as http:
+        async with http.get(f"{server.url}/api/demo") as response:
+            token = (await response.json())["links"][0]["url"].partition("#")[2]
+        listener = await Listener(http, f"{server.url}/whep/demo/floor", token).start()
+        async with http.ws_connect(f"{server.url}/ws") as socket:
+            page = SocketPage(socket)
+            welcome = await page.ask("hello", version=1, token=token)
+            (who,) = [one["participant"] for one in welcome["meeting"]["floor"]["speakers"]]
+            await told(page, [who], who)
+        await listener.close()
