@@ -204,6 +204,7 @@ class Plane:
         srtp, crypto = load_srtp(), load_crypto()
         bound = bind(host, host_v6, port, tcp=max_connections > 0)
         self.port: Final[int] = bound.port
+        self.egress_threads: Final[int] = egress_threads
         self.bus: Final[object] = _plane.new_bus()
         try:
             self._core = _plane.PlaneCore(
@@ -581,7 +582,7 @@ class Plane:
                 "peers": len(self._peers),
                 "tracks": len(self._tracks),
                 "slots": len(self._slots),
-                "egress_threads": len(self._core.egress_cpu_ns()),
+                "egress_threads": self.egress_threads,
                 "is_fifo": int(self._core.scheduling() == "fifo"),
                 "egress_is_fifo": int(self._core.egress_scheduling() == "fifo"),
             }

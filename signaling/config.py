@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 DEFAULT_PORT = 8080
 # One core for the media thread and one for Python and the mix thread: what is left may protect and
-# send. One thread takes about 400,000 packets a second, four more than the media thread can feed.
+# send. Four do so for 20,000 listeners (docs/decisions/007-egress-threads.md).
 RESERVED_CORES = 2
 USUAL_EGRESS_THREADS = 4
 MOST_EGRESS_THREADS = 16  # KB_SHARDS_MOST

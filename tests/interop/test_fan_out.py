@@ -14,6 +14,13 @@ pytestmark = pytest.mark.alone
 LISTENERS = 300
 
 
+@pytest.fixture(autouse=True, params=[0, 2], ids=["alone", "egress"])
+def egress_threads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Who protects and sends: the media thread alone, or two more."""
+    monkeypatch.setenv("KABINA_EGRESS_THREADS", str(request.param))
+    return request.param
+
+
 async def join(meeting: Meeting, number: int, at_once: int = 10) -> list:
     token = meeting.server.token("m", "attendee")
     channels = ("fr", "sq", "floor")
@@ -27,8 +34,9 @@ async def join(meeting: Meeting, number: int, at_once: int = 10) -> list:
 
 
 async def test_each_distinct_mix_is_encoded_once_and_nothing_grows_with_listeners(
-    meeting: Meeting,
+    meeting: Meeting, egress_threads: int
 ):
+    assert meeting.server.metric("kabina_plane_egress_threads") == egress_threads
     await meeting.publish("floor", 440.0)
     await meeting.publish("fr", 880.0)
     first = await join(meeting, 9)

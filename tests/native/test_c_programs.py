@@ -58,11 +58,9 @@ def test_mutated_packets_read_nothing_beyond_their_end(tmp_path, corpora):
 
 @pytest.mark.parametrize("kind", list(SANITIZERS))
 @pytest.mark.parametrize("defines", [(), ("-DKB_PORTABLE",)], ids=["linux", "portable"])
-@pytest.mark.parametrize("egress_threads", ["0", "2"])
-def test_commands_events_packets_and_mixes_meet_without_a_race(
-    kind, defines, egress_threads, tmp_path
-):
-    run("run_plane", "plane", kind, tmp_path, egress_threads, defines=defines)
+@pytest.mark.parametrize("threads", ["0", "2"])
+def test_commands_events_packets_and_mixes_meet_without_a_race(kind, defines, threads, tmp_path):
+    run("run_plane", "plane", kind, tmp_path, threads, defines=defines)
 
 
 @pytest.mark.parametrize("kind", list(SANITIZERS))
