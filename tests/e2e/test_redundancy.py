@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kabina.benchmarks.browser import TOOLS_JS
 from kabina.benchmarks.relay import Impairment, Random, Relay
 from kabina.sfu.forwarding_unit import ForwardingUnit
 from kabina.sfu.negotiation import Permissions
-from kabina_sim.browser import TOOLS_JS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -90,7 +90,7 @@ static void ask_for_lost(kb_plane *plane, kb_track *track, const kb_media *media
     size_t count = kb_recent_due(&track->recent, from, retry, most, due);
     if (count == 0)
         return;
-    uint8_t *packet = kb_egress_claim(plane->egress);
+    uint8_t *packet = kb_outbound_claim(plane, peer);
     size_t bytes = kb_rtcp_write_nack(packet, peer->rtcp_ssrc, media->rtp.ssrc, due, count);
     kb_reading_add(&track->readings[KB_TRACK_LAYERS + KB_LAYER_NACKS], count);
     if (kb_rtcp_send(plane, peer, packet, bytes))

@@ -269,7 +269,8 @@ uint8_t *kb_shard_claim(kb_shard *shard)
 bool kb_shard_commit(kb_shard *shard, const kb_seal *seal, size_t bytes, const kb_address *to, bool hold)
 {
     kb_job *job = shard->claimed;
-    if (job == shard->spill)
+    shard->claimed = NULL;
+    if (!job || job == shard->spill) /* NULL: the packet was not written to what this ring gave */
         return false;
     job->seal = *seal;
     job->to = *to;

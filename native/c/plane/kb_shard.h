@@ -55,7 +55,8 @@ void kb_shard_retire(kb_shard *shard);
 
 /* P. KB_EGRESS_BUFFER_BYTES to write to, until the next claim or commit. */
 uint8_t *kb_shard_claim(kb_shard *shard);
-/* P. `hold`: more of the same picture follows (kb_egress_hold). False when the ring was full: dropped. */
+/* P. Of what was claimed last. `hold`: more of the same picture follows (kb_egress_hold). False when the ring was full:
+ * dropped. */
 bool kb_shard_commit(kb_shard *shard, const kb_seal *seal, size_t bytes, const kb_address *to, bool hold);
 /* P. The turn is over: what was committed is to be sent now, and all before it is behind `number` (see `passed`). */
 void kb_shard_end(kb_shard *shard, uint64_t number);
