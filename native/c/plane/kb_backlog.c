@@ -7,11 +7,13 @@
 /* 5 ms of the paced rate are less than a packet below 2 Mb/s. */
 #define EVERY_NS 5000000
 
-static void begin(kb_plane *plane, kb_slot *slot, uint16_t sequence)
+static void begin(kb_plane *plane, kb_slot *slot, uint16_t sequence, int64_t now_ns)
 {
+    kb_pacer *pacer = &slot->down->pacer;
     slot->waits = true;
     slot->cursor = sequence;
-    slot->down->pacer.slots++;
+    if (pacer->slots++ == 0)
+        pacer->behind_ns = now_ns;
     if (slot->in_backlogs)
         return;
     slot->in_backlogs = true;
@@ -60,7 +62,7 @@ bool kb_backlog_takes(kb_plane *plane, kb_slot *slot, const kb_media *media, int
     /* Where another slot waits, this one takes turns with it. */
     if (pacer->slots == 0 && kb_pacer_allows(pacer, 0, now_ns))
         return false;
-    begin(plane, slot, sequence);
+    begin(plane, slot, sequence, now_ns);
     KB_COUNT(plane, video_held);
     return true;
 }
@@ -96,12 +98,13 @@ static bool thin(kb_plane *plane, kb_slot *slot, const kb_media *first, int64_t 
     return true;
 }
 
-/* What stays behind for so long does not fit, whatever was measured: another layer may, or none. */
+/* Nothing more before the next key frame, which begins without delay: of this layer, or of the one that fits by now. A
+ * picture that stutters is better than none, and sound is not to pay for it. */
 static void give_up(kb_plane *plane, kb_slot *slot, int64_t now_ns)
 {
-    kb_slot_allocate(plane, slot, -1, true, now_ns);
+    kb_slot_stop(slot);
     kb_downlink_allocate(plane, &plane->peers[slot->peer], now_ns);
-    KB_COUNT(plane, video_given_up);
+    kb_slot_ask(plane, slot, now_ns);
 }
 
 /* The slot's next packet, NULL when none waits any more. */
@@ -109,9 +112,7 @@ static const kb_stored *next_of(kb_plane *plane, kb_slot *slot, int64_t now_ns)
 {
     uint16_t highest = slot->source->layers[slot->layer].video->loss.highest;
     if ((uint16_t)(highest - slot->cursor) >= KB_STORED_PACKETS && (int16_t)(highest - slot->cursor) > 0) {
-        /* Overwritten: nothing can be shown before the next key frame. */
-        kb_slot_stop(slot);
-        kb_slot_ask(plane, slot, now_ns);
+        give_up(plane, slot, now_ns);
         KB_COUNT(plane, video_overrun);
         return NULL;
     }
@@ -157,6 +158,7 @@ static void send_waiting(kb_plane *plane, kb_peer *peer, int64_t now_ns)
         /* A key frame takes its time: instead of it there would only be another one. */
         if (age_ns > KB_PACER_LONGEST_NS && peer->down->pacer.full && media->rtp.timestamp != slot->key_timestamp) {
             give_up(plane, slot, now_ns);
+            KB_COUNT(plane, video_given_up);
             continue;
         }
         if (!kb_pacer_allows(&peer->down->pacer, age_ns, now_ns))
@@ -165,7 +167,6 @@ static void send_waiting(kb_plane *plane, kb_peer *peer, int64_t now_ns)
         slot->served = ++peer->down->pacer.served;
         kb_slot_forward(plane, slot, slot->source, media, now_ns);
     }
-    peer->down->pacer.late = false;
 }
 
 void kb_backlogs_run(kb_plane *plane, int64_t now_ns)

@@ -383,8 +383,8 @@ uint32_t kb_bwe_bps(const kb_bwe *b)
 
 uint32_t kb_bwe_pace_bps(const kb_bwe *b)
 {
-    if (b->capacity_bps <= 0) /* a receiver's own estimate is no guess */
-        return (uint32_t)most(PACE_UNKNOWN * b->bps, b->remb_ns ? 0 : PACE_UNKNOWN_LEAST_BPS);
+    if (b->capacity_bps <= 0) /* no guess any more: it was seen full, or the receiver tells */
+        return (uint32_t)most(PACE_UNKNOWN * b->bps, b->remb_ns || b->full_ns ? 0 : PACE_UNKNOWN_LEAST_BPS);
     double bps = least(most(b->bps, PACE_DRAINS * b->capacity_bps), b->capacity_bps);
     return (uint32_t)least(most(bps, PACE_LEAST * b->bps), PACE_MOST * b->bps);
 }
@@ -392,6 +392,12 @@ uint32_t kb_bwe_pace_bps(const kb_bwe *b)
 bool kb_bwe_is_full(const kb_bwe *b, int64_t now_ns)
 {
     return b->capacity_bps > 0 && b->full_ns && now_ns - b->full_ns < FULL_LASTS_NS;
+}
+
+void kb_bwe_doubt(kb_bwe *b, int64_t now_ns)
+{
+    if (!kb_bwe_is_full(b, now_ns))
+        b->capacity_bps = 0;
 }
 
 void kb_bwe_postpone(kb_bwe *b, int64_t now_ns)

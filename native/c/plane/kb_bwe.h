@@ -82,6 +82,8 @@ uint32_t kb_bwe_bps(const kb_bwe *bwe);
 uint32_t kb_bwe_pace_bps(const kb_bwe *bwe);
 /* Whether the path was seen full within the last 10 s: then more than `kb_bwe_pace_bps` only makes a queue. */
 bool kb_bwe_is_full(const kb_bwe *bwe, int64_t now_ns);
+/* What is sent does not suffice: a capacity that was not met for 10 s is forgotten, and so tried. */
+void kb_bwe_doubt(kb_bwe *bwe, int64_t now_ns);
 /* No probe begins in the next 100 ms: what waits to be sent says nothing of the path. */
 void kb_bwe_postpone(kb_bwe *bwe, int64_t now_ns);
 

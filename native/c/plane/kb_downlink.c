@@ -139,6 +139,8 @@ static void run_peer(kb_plane *plane, kb_peer *peer, int64_t now_ns)
         return;
     if (down->pacer.slots)
         kb_bwe_postpone(&down->bwe, now_ns);
+    if (down->pacer.slots && now_ns - down->pacer.behind_ns > KB_PACER_BEHIND_NS)
+        kb_bwe_doubt(&down->bwe, now_ns);
     kb_bwe_advance(&down->bwe, now_ns);
     pace(down, now_ns);
     probe(plane, peer, now_ns);

@@ -14,15 +14,13 @@ void kb_pacer_sent(kb_pacer *pacer, size_t bytes, int64_t now_ns)
 {
     if (pacer->clear_ns < now_ns)
         pacer->clear_ns = now_ns;
-    int64_t takes_ns = (int64_t)bytes * pacer->ns_per_byte;
-    pacer->clear_ns += pacer->late ? takes_ns * 2 / 3 : takes_ns;
+    pacer->clear_ns += (int64_t)bytes * pacer->ns_per_byte;
     if (pacer->clear_ns > now_ns + DEBT_MOST_NS)
         pacer->clear_ns = now_ns + DEBT_MOST_NS;
 }
 
-bool kb_pacer_allows(kb_pacer *pacer, int64_t age_ns, int64_t now_ns)
+bool kb_pacer_allows(const kb_pacer *pacer, int64_t age_ns, int64_t now_ns)
 {
-    pacer->late = age_ns > KB_PACER_LATE_NS && !pacer->full;
     return pacer->ns_per_byte == 0 || (age_ns > KB_PACER_LONGEST_NS && !pacer->full) ||
            pacer->clear_ns - now_ns < KB_PACER_BURST_NS;
 }

@@ -194,6 +194,7 @@ static void send_waiting(int64_t now_ns, double kbps)
     for (; queue_head != queue_tail; queue_head++) {
         const waiting *w = &queue[queue_head % WAITING];
         if (!kb_pacer_allows(&pacer, now_ns - w->since_ns, now_ns)) {
+            pacer.behind_ns = pacer.slots ? pacer.behind_ns : now_ns;
             pacer.slots = 1;
             return;
         }
@@ -331,6 +332,8 @@ int main(int argc, char **argv)
         if (ms % 10 == 0) {
             if (pacer.slots)
                 kb_bwe_postpone(&bwe, now_ns);
+            if (pacer.slots && now_ns - pacer.behind_ns > KB_PACER_BEHIND_NS)
+                kb_bwe_doubt(&bwe, now_ns);
             kb_bwe_advance(&bwe, now_ns);
             if (kb_bwe_deadline(&bwe) <= now_ns)
                 fail("advance did not move the deadline");
