@@ -12,6 +12,7 @@ static void begin(kb_plane *plane, kb_slot *slot, uint16_t sequence, int64_t now
     kb_pacer *pacer = &slot->down->pacer;
     slot->waits = true;
     slot->cursor = sequence;
+    slot->key_waited_ns = 0;
     if (pacer->slots++ == 0)
         pacer->behind_ns = now_ns;
     if (slot->in_backlogs)
@@ -57,10 +58,12 @@ bool kb_backlog_takes(kb_plane *plane, kb_slot *slot, const kb_media *media, int
     uint16_t sequence = media->rtp.sequence;
     if (slot->waits)
         return (int16_t)(sequence - slot->cursor) >= 0; /* what was repaired too late for its place goes now */
+    if (media->frame.key)
+        slot->key_timestamp = media->rtp.timestamp;
     if (slot->remap.rebase || (int16_t)(sequence - slot->remap.highest) <= 0)
         return false; /* the first packet fixes the numbers; a repaired one has its number */
     /* Where another slot waits, this one takes turns with it. */
-    if (pacer->slots == 0 && kb_pacer_allows(pacer, 0, now_ns))
+    if (pacer->slots == 0 && kb_pacer_allows(pacer, now_ns))
         return false;
     begin(plane, slot, sequence, now_ns);
     KB_COUNT(plane, video_held);
@@ -71,8 +74,8 @@ static const kb_stored *stored_at(const kb_slot *slot, uint16_t sequence)
 {
     const kb_video_layer *video = slot->source->layers[slot->layer].video;
     const kb_stored *stored = &video->stored[sequence % KB_STORED_PACKETS];
-    bool there = (int16_t)(video->loss.highest - sequence) >= 0 && stored->used && stored->media.rtp.sequence == sequence;
-    return there ? stored : NULL;
+    bool same = stored->used && stored->media.rtp.sequence == sequence;
+    return same && (int16_t)(video->loss.highest - sequence) >= 0 ? stored : NULL;
 }
 
 /* Leaves out the picture that opens at the cursor, if it is late, whole, and needed by none: numbers and picture ids
@@ -155,13 +158,15 @@ static void send_waiting(kb_plane *plane, kb_peer *peer, int64_t now_ns)
         int64_t age_ns = now_ns - media->rtp.at_ns;
         if (media->frame.key)
             slot->key_timestamp = media->rtp.timestamp;
-        /* A key frame takes its time: instead of it there would only be another one. */
-        if (age_ns > KB_PACER_LONGEST_NS && peer->down->pacer.full && media->rtp.timestamp != slot->key_timestamp) {
+        /* A key frame takes its time: instead of it there would only be another one. So does what catches up behind it. */
+        if (media->rtp.timestamp == slot->key_timestamp) {
+            slot->key_waited_ns = age_ns;
+        } else if (age_ns - slot->key_waited_ns > KB_PACER_LONGEST_NS && peer->down->pacer.full) {
             give_up(plane, slot, now_ns);
             KB_COUNT(plane, video_given_up);
             continue;
         }
-        if (!kb_pacer_allows(&peer->down->pacer, age_ns, now_ns))
+        if (!kb_pacer_allows(&peer->down->pacer, now_ns))
             return;
         slot->cursor++;
         slot->served = ++peer->down->pacer.served;

@@ -19,8 +19,7 @@ void kb_pacer_sent(kb_pacer *pacer, size_t bytes, int64_t now_ns)
         pacer->clear_ns = now_ns + DEBT_MOST_NS;
 }
 
-bool kb_pacer_allows(const kb_pacer *pacer, int64_t age_ns, int64_t now_ns)
+bool kb_pacer_allows(const kb_pacer *pacer, int64_t now_ns)
 {
-    return pacer->ns_per_byte == 0 || (age_ns > KB_PACER_LONGEST_NS && !pacer->full) ||
-           pacer->clear_ns - now_ns < KB_PACER_BURST_NS;
+    return pacer->ns_per_byte == 0 || pacer->clear_ns - now_ns < KB_PACER_BURST_NS;
 }

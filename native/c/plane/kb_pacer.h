@@ -12,8 +12,8 @@
 
 /* One picture at 30 Hz of a stream that takes 60 % of the rate; sound that comes just behind waits that long. */
 #define KB_PACER_BURST_NS 20000000
-/* A key frame of ten ordinary pictures takes a path that has 20 % to spare for them 280 ms. After this nothing waits any
- * more, or, where the path is known to be full, what waits is given up. */
+/* On a path that is known to be full, what waits for longer is given up. A key frame of ten ordinary pictures takes a
+ * path that has 20 % to spare for them 280 ms; what it takes longer, those behind it may wait longer. */
 #define KB_PACER_LONGEST_NS 800000000
 /* Whoever is behind for so long asks whether the path carries more by now (kb_bwe_doubt). */
 #define KB_PACER_BEHIND_NS 1000000000
@@ -26,14 +26,14 @@ typedef struct kb_pacer {
     uint64_t served;      /* numbers what they sent */
     bool full;            /* the path carries no more than the paced rate */
     int64_t behind_ns;    /* since when pictures wait */
-    int64_t clear_ns; /* when all that went out would have left at the paced rate */
+    int64_t clear_ns;     /* when all that went out would have left at the paced rate */
 } kb_pacer;
 
 /* 0 = unknown. */
 void kb_pacer_rate(kb_pacer *pacer, uint32_t bps);
 /* Bytes went out, of whatever kind. */
 void kb_pacer_sent(kb_pacer *pacer, size_t bytes, int64_t now_ns);
-/* Whether a picture's next packet, which came `age_ns` ago, may go now. */
-bool kb_pacer_allows(const kb_pacer *pacer, int64_t age_ns, int64_t now_ns);
+/* Whether a picture's next packet may go now. */
+bool kb_pacer_allows(const kb_pacer *pacer, int64_t now_ns);
 
 #endif

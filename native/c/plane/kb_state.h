@@ -169,6 +169,7 @@ struct kb_slot {
     bool in_backlogs;
     uint16_t cursor;        /* the source's number */
     uint32_t key_timestamp; /* the source's, of the last key frame that was begun */
+    int64_t key_waited_ns;  /* what its last packet waited, 0 = it did not */
     uint32_t left_waiting;  /* packets, not counted yet */
     uint64_t served;        /* when its turn was */
     kb_freeze freeze;

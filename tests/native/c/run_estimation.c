@@ -44,7 +44,6 @@ typedef struct repair {
 } repair;
 
 typedef struct waiting {
-    int64_t since_ns;
     size_t bytes;
     uint32_t frame;
     bool last; /* of its frame */
@@ -193,7 +192,7 @@ static void send_waiting(int64_t now_ns, double kbps)
 {
     for (; queue_head != queue_tail; queue_head++) {
         const waiting *w = &queue[queue_head % WAITING];
-        if (!kb_pacer_allows(&pacer, now_ns - w->since_ns, now_ns)) {
+        if (!kb_pacer_allows(&pacer, now_ns)) {
             pacer.behind_ns = pacer.slots ? pacer.behind_ns : now_ns;
             pacer.slots = 1;
             return;
@@ -234,7 +233,6 @@ static void shoot(int target, int64_t ms, int64_t now_ns, double kbps)
         if (queue_tail - queue_head == WAITING)
             fail("more waits than the model has room for");
         queue[queue_tail++ % WAITING] = (waiting){
-            .since_ns = now_ns,
             .bytes = film.waiting < 1150 ? (size_t)film.waiting + 50 : 1200,
             .frame = film.frame,
             .last = film.waiting <= 1150,
