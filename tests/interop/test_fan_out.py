@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Iterable
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.alone
 LISTENERS = 300
+T = TypeVar("T")
 
 
 @pytest.fixture(autouse=True, params=[0, 2], ids=["alone", "egress"])
@@ -21,16 +23,23 @@ def egress_threads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
     return request.param
 
 
-async def join(meeting: Meeting, number: int, at_once: int = 10) -> list:
+async def in_tens(calls: Iterable[Awaitable[T]]) -> list[T]:
+    """At most ten at a time: of one address the server lets twenty connections wait."""
+    gate = asyncio.Semaphore(10)
+
+    async def one(call: Awaitable[T]) -> T:
+        async with gate:
+            return await call
+
+    return await asyncio.gather(*map(one, calls))
+
+
+async def join(meeting: Meeting, number: int) -> list:
     token = meeting.server.token("m", "attendee")
     channels = ("fr", "sq", "floor")
-    gate = asyncio.Semaphore(at_once)
-
-    async def one(index: int):
-        async with gate:
-            return await meeting.listen_lightly(channels[index % 3], token)
-
-    return await asyncio.gather(*(one(index) for index in range(number)))
+    return await in_tens(
+        meeting.listen_lightly(channels[index % 3], token) for index in range(number)
+    )
 
 
 async def test_each_distinct_mix_is_encoded_once_and_nothing_grows_with_listeners(
@@ -63,7 +72,7 @@ async def test_each_distinct_mix_is_encoded_once_and_nothing_grows_with_listener
     )
     assert min(received) > 0.9 * ticks
 
-    await asyncio.gather(*(listener.delete() for listener in listeners[:150]))
+    await in_tens(listener.delete() for listener in listeners[:150])
     assert meeting.server.metric("kabina_peers") == LISTENERS - 150 + 2
 
 
