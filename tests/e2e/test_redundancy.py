@@ -160,6 +160,7 @@ async def test_a_listener_that_loses_packets_gets_the_mix_with_copies(stage: Sta
         await stage.publish("floor", 400.0)
         page = await stage.open(stage.link("attend", "attendee"), relay=relay)
         await page.click("#listen")
+        await page.wait_for_function("() => window.kabina.pc?.connectionState === 'connected'")
         await page.evaluate("kabinaTest.waitForTone(400)")
         assert sent() == 0
         relay.down = Impairment(loss=Random(0.1))
