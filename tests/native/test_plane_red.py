@@ -292,6 +292,22 @@ def test_a_waiting_slot_is_not_moved_by_a_copy(plane, clock, connect, publisher,
     assert counted(plane)["recovered"] == 1
 
 
+def test_a_slot_begins_with_a_packet_and_not_with_a_copy(plane, clock, connect, publisher, track):
+    """Its first packet says when the source begins: one frame late it would stay so."""
+    plain = connect("plain")
+    slot = plain.add_slot()
+    speaker = RedSpeaker(publisher, 2)
+    speaker.speak()
+    speaker.skip()
+    clock.turn(after_ms=40)
+    plane.set_slot_source(slot, track)
+    for _ in range(2):
+        speaker.speak()
+        clock.turn(after_ms=20)
+    assert [packet.payload for packet in plain.read().rtp] == speaker.said[2:]
+    assert counted(plane)["recovered"] == 1
+
+
 @pytest.mark.parametrize("distance", [1, 2, 3])
 def test_whatever_order_packets_come_in_each_is_told_once(
     plane, clock, publisher, track, plain, redundant, distance
