@@ -195,7 +195,8 @@ def _track(
     return Inbound(
         kind=track.kind.name.lower(),
         mid=answered.section.mid,
-        mime_type=f"{answered.section.kind}/{answered.codecs[0].codec.name}",
+        # The last: RED of it, where that is agreed on, comes before it.
+        mime_type=f"{answered.section.kind}/{answered.codecs[-1].codec.name}",
         packets_received=read.packets,
         bytes_received=read.bytes,
         packets_lost=read.lost,

@@ -40,6 +40,7 @@ async def assert_statistics(stage: Stage) -> None:
         speaker, viewer, *_ = (await response.json())["participants"]
     voice, camera, _, sound = speaker["inbound"]
     assert [one["kind"] for one in speaker["inbound"]] == ["audio", "video", "video", "audio"]
+    assert voice["mimeType"] == "audio/opus"  # whether it comes in RED or not
     assert voice["packetsReceived"] > 0
     assert sound["packetsReceived"] == 0  # the fake screen has none
     assert camera["mimeType"] == "video/VP8"
