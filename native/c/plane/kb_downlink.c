@@ -27,7 +27,8 @@ void kb_downlink_sent(kb_peer *peer, const uint16_t *sequence, size_t bytes, int
         return;
     kb_bwe *bwe = bwe_of(peer->down, now_ns);
     kb_bwe_sent(bwe, bytes, now_ns);
-    kb_pacer_sent(&peer->down->pacer, bytes, now_ns);
+    if (peer->down->pacer.ns_per_byte)
+        kb_pacer_sent(&peer->down->pacer, bytes, now_ns);
     if (sequence)
         kb_twcc_sent(&peer->down->history, *sequence, bytes, kb_bwe_probing(bwe), now_ns);
 }

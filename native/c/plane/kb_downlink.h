@@ -9,16 +9,16 @@
 
 /* 17 kB. Nothing is decided by it before the first feedback came. */
 typedef struct kb_downlink {
-    kb_twcc_history history;
-    kb_bwe bwe;
-    kb_allocation allocation;
-    kb_pacer pacer;
+    kb_pacer pacer; /* looked at with every packet, as `started` is: one cache line */
     bool started;
     bool heard;
     uint32_t probes_good; /* when the layers were last allocated */
     uint32_t bps;         /* likewise */
     int64_t advanced_ns;
     int64_t allocated_ns;
+    kb_bwe bwe;
+    kb_allocation allocation;
+    kb_twcc_history history;
 } kb_downlink;
 
 #endif
