@@ -157,8 +157,10 @@ async def test_a_listener_that_loses_packets_gets_the_mix_with_copies(stage: Sta
         return {name: report[name] for name in FIGURES}
 
     with stage.server.relay(seed=2) as relay:
-        await stage.publish("floor", 400.0)
+        await stage.publish("floor", 250.0)
+        await stage.publish("fr", 400.0)  # over the floor: a mix
         page = await stage.open(stage.link("attend", "attendee"), relay=relay)
+        await page.check('input[name=channel][value="fr"]', force=True)
         await page.click("#listen")
         await page.wait_for_function("() => window.kabina.pc?.connectionState === 'connected'")
         await page.evaluate("kabinaTest.waitForTone(400)")
