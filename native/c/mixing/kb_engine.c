@@ -292,6 +292,21 @@ static int send(kb_engine *engine, const kb_row *row, int64_t now_ns)
     return 1;
 }
 
+/* The leader's packet for it and for all that follow it; 1 when one went out. */
+static int send_all(kb_engine *engine, kb_row *leader, int64_t now_ns)
+{
+    int has_sent = 0;
+    for (uint32_t i = 0; i < engine->row_end; i++) {
+        kb_row *row = engine->rows[i];
+        if (!row || row->leader != leader)
+            continue;
+        if (row != leader)
+            kb_row_follow(row, leader);
+        has_sent |= send(engine, row, now_ns);
+    }
+    return has_sent;
+}
+
 static void render_rows(kb_engine *engine, int64_t now_ns)
 {
     for (uint32_t i = 0; i < engine->row_end; i++)
@@ -300,29 +315,21 @@ static void render_rows(kb_engine *engine, int64_t now_ns)
     const uint32_t leader_count = assign_leaders(engine);
     hand_over_encoders(engine, leader_count);
 
+    for (uint32_t i = 0; i < engine->row_end; i++)
+        if (engine->rows[i] && !engine->rows[i]->leader)
+            kb_row_skip(engine->rows[i]);
     for (uint32_t i = 0; i < leader_count; i++) {
-        kb_row *row = engine->leaders[i];
-        kb_row_render(row);
-        if (kb_row_encode(row, &engine->opus) > 0)
+        kb_row *leader = engine->leaders[i];
+        kb_row_render(leader);
+        if (kb_row_encode(leader, &engine->opus) > 0)
             kb_count(&engine->counters.encodes, 1);
         else
             kb_count(&engine->counters.encode_errors, 1);
+        /* At once, not when all are encoded: the plane sends one language while the next is made, and the packets of a
+         * frame are spread over the time that the encoders take (0.2 ms each) at no delay. */
+        if (send_all(engine, leader, now_ns))
+            kb_wake_tell(&engine->bus->wake);
     }
-    int has_sent = 0;
-    for (uint32_t i = 0; i < engine->row_end; i++) {
-        kb_row *row = engine->rows[i];
-        if (!row)
-            continue;
-        if (!row->leader) {
-            kb_row_skip(row);
-            continue;
-        }
-        if (row->leader != row)
-            kb_row_follow(row, row->leader);
-        has_sent |= send(engine, row, now_ns);
-    }
-    if (has_sent)
-        kb_wake_tell(&engine->bus->wake);
 }
 
 void kb_engine_tick(kb_engine *engine, int64_t now_ns)

@@ -105,14 +105,21 @@ static int open_socket(struct sockaddr_in *address)
     return fd;
 }
 
-/* A listening socket on the port that the UDP one has, if it is free. */
-static int listen_beside(const struct sockaddr_in *address)
+/* A UDP socket, and a listening one on the same port: where somebody's connection has that, another port. */
+static void open_both(kb_sockets *opened, struct sockaddr_in *address)
 {
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    int on = 1;
-    REQUIRE(fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0);
-    REQUIRE(bind(fd, (const struct sockaddr *)address, sizeof *address) == 0 && listen(fd, 64) == 0);
-    return fd;
+    for (int tries = 0;; tries++) {
+        opened->v4 = open_socket(address);
+        opened->tcp_v4 = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        int on = 1;
+        REQUIRE(opened->tcp_v4 >= 0 && setsockopt(opened->tcp_v4, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0);
+        if (bind(opened->tcp_v4, (const struct sockaddr *)address, sizeof *address) == 0 &&
+            listen(opened->tcp_v4, 64) == 0)
+            return;
+        REQUIRE(tries < 100);
+        close(opened->v4);
+        close(opened->tcp_v4);
+    }
 }
 
 /* Of the peers, those that come over TCP; among them one that sends video and one that only listens. */
@@ -394,8 +401,8 @@ int main(int argc, char **argv)
     struct sockaddr_in to, from;
     kb_bus *bus = kb_bus_new();
     REQUIRE(bus);
-    kb_sockets opened = {open_socket(&to), -1, -1, -1};
-    opened.tcp_v4 = listen_beside(&to);
+    kb_sockets opened = {-1, -1, -1, -1};
+    open_both(&opened, &to);
     kb_plane *plane = kb_plane_new(&opened, bus, &config);
     REQUIRE(plane && kb_plane_start(plane) == 0);
     pthread_t mixer;
