@@ -326,7 +326,7 @@ static void render_rows(kb_engine *engine, int64_t now_ns)
         else
             kb_count(&engine->counters.encode_errors, 1);
         /* At once, not when all are encoded: the plane sends one language while the next is made, and the packets of a
-         * frame are spread over the time that the encoders take (0.2 ms each) at no delay. */
+         * frame are spread over the time that the encoders take (0.1 to 0.2 ms each) at no delay. */
         if (send_all(engine, leader, now_ns))
             kb_wake_tell(&engine->bus->wake);
     }
