@@ -7,7 +7,7 @@ import secrets
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from aiohttp import WSMsgType
+from aiohttp import ClientWebSocketResponse, WSMsgType
 from aiortc import RTCPeerConnection, RTCSessionDescription
 
 from kabina_sim.socket_page import SocketPage
@@ -27,9 +27,12 @@ class Desk:
         self.token = token
         self.instance = instance
         self.pc: RTCPeerConnection | None = None
+        self.sockets: list[ClientWebSocketResponse] = []
+        meeting.peers.append(self)  # it ends with the test
 
     async def dial(self) -> dict[str, Any]:
         socket = await self.meeting.http.ws_connect(self.meeting.url("/ws"))
+        self.sockets.append(socket)
         self.page = SocketPage(socket)
         named = {} if self.instance is None else {"instance": self.instance}
         return await self.page.ask("hello", version=1, token=self.token, **named)
@@ -40,7 +43,6 @@ class Desk:
 
     async def offer(self, tone_hz: float) -> None:
         self.pc = RTCPeerConnection()
-        self.meeting.peers.append(self)
         self.pc.addTransceiver("audio", direction="recvonly")
         self.pc.addTransceiver(ToneTrack(tone_hz), direction="sendonly")
         await self.pc.setLocalDescription(await self.pc.createOffer())
@@ -56,6 +58,10 @@ class Desk:
             pass
 
     async def close(self) -> None:
+        for socket in self.sockets:
+            # Those that broke, too: aiohttp warns of what is dropped open, in whichever test runs
+            # when it is collected.
+            socket._response.close()
         if self.pc is not None:
             await self.pc.close()
 
