@@ -437,6 +437,31 @@ def test_a_pause_of_the_sender_does_not_put_a_copy_in_a_wrong_place(plane, clock
     assert heard == [*speaker.said[:4], *speaker.said[5:], b"\x78new"]
 
 
+@pytest.mark.parametrize("jump", [3, 62, 63, 64, 70, 1000])
+def test_numbers_that_jump_bring_no_copy_of_what_was_heard(plane, clock, publisher, plain, jump):
+    """A sender's numbers leave some out and its time goes on: its copies seem to be of those."""
+    speaker = RedSpeaker(publisher, 0xAAAA, distance=2)
+    for index in range(10):
+        if index == 5:
+            speaker.sequence += jump
+        speaker.speak()
+        clock.turn(after_ms=20)
+    assert [packet.payload for packet in plain.read().rtp] == speaker.said
+    assert "recovered" not in counted(plane)
+
+
+def test_after_an_outage_the_first_copies_are_of_what_was_lost(plane, clock, publisher, plain):
+    speaker = RedSpeaker(publisher, 0xAAAA, distance=2)
+    speaker.speak()
+    clock.turn(after_ms=20)
+    for _ in range(99):
+        speaker.skip()
+    speaker.speak()
+    clock.turn(after_ms=2000)
+    assert [packet.payload for packet in plain.read().rtp] == [speaker.said[0], *speaker.said[98:]]
+    assert counted(plane)["recovered"] == 2
+
+
 def test_what_is_no_redundant_audio_costs_a_counter(plane, clock, publisher, plain, redundant):
     payloads = {
         "red_malformed": [

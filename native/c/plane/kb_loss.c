@@ -93,6 +93,7 @@ static void begin(kb_recent *recent, uint32_t ssrc, uint16_t sequence, uint32_t 
     recent->since = 0;
     recent->here = 1;
     recent->asked = recent->asked_again = 0;
+    recent->before = timestamp;
     recent->timestamps[sequence % KB_RECENT_PACKETS] = timestamp;
 }
 
@@ -105,6 +106,12 @@ kb_recent_verdict kb_recent_receive(kb_recent *recent, uint32_t ssrc, uint16_t s
     }
     if (ahead > 0) {
         bool near = ahead < KB_RECENT_PACKETS;
+        unsigned staying = near ? KB_RECENT_PACKETS - (unsigned)ahead : 0;
+        uint64_t leaving = recent->here >> staying;
+        if (leaving) {
+            unsigned newest = staying + (unsigned)__builtin_ctzll(leaving);
+            recent->before = recent->timestamps[(recent->highest - newest) % KB_RECENT_PACKETS];
+        }
         recent->here = (near ? recent->here << ahead : 0) | 1;
         recent->asked = near ? recent->asked << ahead : 0;
         recent->asked_again = near ? recent->asked_again << ahead : 0;
@@ -135,12 +142,15 @@ bool kb_recent_fill(kb_recent *recent, uint16_t sequence, uint32_t timestamp)
     const uint32_t *timestamps = recent->timestamps;
     if ((int32_t)(timestamps[(recent->highest - next) % KB_RECENT_PACKETS] - timestamp) <= 0)
         return false;
+    /* Numbers may jump while time does not: what is a copy of a packet that came under another number is no news. */
+    uint32_t before = recent->before;
     uint64_t earlier = behind + 1 < KB_RECENT_PACKETS ? recent->here >> (behind + 1) : 0;
     if (earlier) {
-        unsigned before = behind + 1 + (unsigned)__builtin_ctzll(earlier);
-        if ((int32_t)(timestamp - timestamps[(recent->highest - before) % KB_RECENT_PACKETS]) <= 0)
-            return false;
+        unsigned last = behind + 1 + (unsigned)__builtin_ctzll(earlier);
+        before = timestamps[(recent->highest - last) % KB_RECENT_PACKETS];
     }
+    if ((int32_t)(timestamp - before) <= 0)
+        return false;
     recent->here |= 1ull << behind;
     recent->timestamps[sequence % KB_RECENT_PACKETS] = timestamp;
     return true;

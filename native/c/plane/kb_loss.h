@@ -46,6 +46,7 @@ typedef struct kb_recent {
     uint64_t asked, asked_again;
     uint16_t asked_at[KB_RECENT_PACKETS]; /* what was the highest then */
     uint32_t timestamps[KB_RECENT_PACKETS]; /* of those that are here, by the low bits of their sequence numbers */
+    uint32_t before; /* the newest timestamp of what is no longer among them */
     uint32_t ssrc;
     uint16_t highest;
     uint16_t since; /* how far `highest` is past the first packet; nothing is known of what was before that */
