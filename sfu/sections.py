@@ -51,7 +51,6 @@ class PublishedTrack:
     kind: Kind
     layers: int
     plane: Plane
-    is_stereo: bool = False  # sound whose sender and we agreed on two channels
 
     def feed_mix(self, source: int) -> None:
         """Copies the track's payloads to this source of the mix engine; 0 ends that."""
@@ -77,8 +76,7 @@ def open_track(plane: Plane, peer: int, answered: AnswerSection) -> PublishedTra
         transport_cc="transport-cc" in feedback,
         remb="goog-remb" in feedback,
     )
-    is_stereo = any(one.codec.parameters.get("stereo") == 1 for one in answered.codecs)
-    return PublishedTrack(handle, kind, max(1, len(section.rids)), plane, is_stereo)
+    return PublishedTrack(handle, kind, max(1, len(section.rids)), plane)
 
 
 def open_slot(plane: Plane, peer: int, answered: AnswerSection, stream: OutgoingStream) -> Slot:

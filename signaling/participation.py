@@ -119,16 +119,12 @@ class Participation:
         """Joins a new media session's slots and tracks to the room. CodedError if it cannot."""
         self._voice_flows = self._is_voice_lost = False
         for track in self._sounds(peer):
-            track.feed_mix(
-                self.room.open_sound(self.participant, track.handle, is_stereo=track.is_stereo)
-            )
+            track.feed_mix(self.room.open_sound(self.participant, track.handle))
         self.room.add_hearer(self)
         self.listen(channel)
         self.room.execute(AudioBack(self.participant))
         for track in peer.tracks_of(Kind.AUDIO)[:1]:
-            track.feed_mix(
-                self.room.open_voice(self.participant, track.handle, is_stereo=track.is_stereo)
-            )
+            track.feed_mix(self.room.open_voice(self.participant, track.handle))
         for visual, track in zip(Visual, peer.tracks_of(Kind.VIDEO), strict=False):
             self.room.bind_picture(self.participant, visual, track.handle)
         if peer.slots_of(Kind.VIDEO):

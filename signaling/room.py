@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from itertools import count
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -83,7 +84,7 @@ class Room:
         self._shown = (0, 0)
         self._tracks: dict[ChannelId, int] = {}  # the mixes'
         self._heard: dict[ChannelId, int] = {}  # the one track a mix would consist of, instead
-        self._blended: set[ChannelId] = set()  # of more than one voice
+        # From when a channel's mix may give way to the one original; inf: it has several voices.
         self._settled_at_s: dict[ChannelId, float] = {}
         self._settling: asyncio.TimerHandle | None = None
         self._rows: dict[ChannelId, int] = {}
@@ -141,20 +142,20 @@ class Room:
 
     # Whose audio is whose
 
-    def open_voice(self, participant: ParticipantId, track: int, *, is_stereo: bool = False) -> int:
+    def open_voice(self, participant: ParticipantId, track: int) -> int:
         """A source of the mix engine for what this participant's microphone sends as `track`.
 
         CodedError `server.full` when the node has none left.
         """
         source = self._open_source()
-        self._bind(participant, Voice(source, track, is_stereo))
+        self._bind(participant, Voice(source, track))
         return source
 
-    def open_sound(self, participant: ParticipantId, track: int, *, is_stereo: bool) -> int:
+    def open_sound(self, participant: ParticipantId, track: int) -> int:
         """The same for the sound of their screen: heard while that is on the stage and flows."""
         source = self._open_source()
         self.unbind_sound(participant)
-        self._sounds[participant] = Voice(source, track, is_stereo)
+        self._sounds[participant] = Voice(source, track)
         return source
 
     def unbind_sound(self, participant: ParticipantId) -> None:
@@ -304,12 +305,12 @@ class Room:
         heard: dict[ChannelId, int] = {}
         for channel in plan.channels:
             voices = self._original(channel)
+            settled_at_s = self._settled_at_s.get(channel.channel, -math.inf)
             if len(voices) > 1 or channel.interpreters:
-                self._blended.add(channel.channel)
-            elif channel.channel in self._blended:
-                self._blended.discard(channel.channel)
+                self._settled_at_s[channel.channel] = math.inf
+            elif settled_at_s == math.inf:
                 self._settled_at_s[channel.channel] = now_s + SETTLES_S
-            elif voices and voices[0].track and now_s >= self._settled_at_s.get(channel.channel, 0):
+            elif voices and voices[0].track and now_s >= settled_at_s:
                 heard[channel.channel] = voices[0].track
         self._settle_later(now_s)
         if heard != self._heard:
@@ -321,7 +322,7 @@ class Room:
         if self._settling is not None:
             self._settling.cancel()
             self._settling = None
-        waiting = [at_s for at_s in self._settled_at_s.values() if at_s > now_s]
+        waiting = [at_s for at_s in self._settled_at_s.values() if now_s < at_s < math.inf]
         if waiting:
             delay_s = min(waiting) - now_s
             loop = asyncio.get_running_loop()

@@ -23,7 +23,6 @@ class Voice:
 
     source: int
     track: int = 0  # 0: a prepared sound, which no sender measures
-    is_stereo: bool = False
 
 
 class SpeakerWatch:
