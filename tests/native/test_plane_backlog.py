@@ -12,6 +12,7 @@ from kabina_sim.plane_client import (
     Client,
     Clock,
     Rtp,
+    assert_whole,
     nack,
     picture_of,
     read_feedback,
@@ -51,16 +52,6 @@ class Narrow:
 
     def count(self, name: str) -> int:
         return self.plane.counters()[name]
-
-
-def assert_whole(packets: list[Rtp]) -> None:
-    """Every number once and in order, and pictures with the camera's packets in its order."""
-    for before, after in itertools.pairwise(packets):
-        assert (after.sequence - before.sequence) & 0xFFFF == 1
-        one, other = picture_of(before.payload), picture_of(after.payload)
-        if one[2] == other[2]:
-            assert other[3] == one[3] + 1
-            assert (other[0] - one[0]) & 0x7FFF == (before.timestamp != after.timestamp)
 
 
 @pytest.fixture

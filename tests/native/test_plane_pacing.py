@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import struct
 from dataclasses import dataclass, field
 
@@ -16,6 +15,7 @@ from kabina_sim.plane_client import (
     Client,
     Clock,
     Rtp,
+    assert_whole,
     picture_of,
     read_feedback,
     transport_feedback,
@@ -159,16 +159,6 @@ def show(plane, clock, connect):
         return Show(plane, clock, publisher, viewer, network, cameras, video, per_frame, thins)
 
     return make
-
-
-def assert_whole(packets: list[Rtp]) -> None:
-    """Every number once and in order, and pictures with the camera's packets in its order."""
-    for before, after in itertools.pairwise(packets):
-        assert (after.sequence - before.sequence) & 0xFFFF == 1
-        one, other = picture_of(before.payload), picture_of(after.payload)
-        if one[2] == other[2]:
-            assert other[3] == one[3] + 1
-            assert (other[0] - one[0]) & 0x7FFF == (before.timestamp != after.timestamp)
 
 
 def test_a_key_frame_loses_packets_in_a_short_queue_when_nothing_is_known_of_the_path(show):

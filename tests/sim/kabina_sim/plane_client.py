@@ -6,6 +6,7 @@ Loopback delivers while the sender is still in its system call. A test that turn
 
 from __future__ import annotations
 
+import itertools
 import random
 import socket
 import struct
@@ -476,6 +477,16 @@ def picture_of(payload: bytes) -> tuple[int, int, int, int]:
     """(picture id, TL0PICIDX, the camera's SSRC, its packet number) of a `Camera` packet."""
     picture, tl0, _, ssrc, count = struct.unpack_from("!HBBII", payload, 2)
     return picture & 0x7FFF, tl0, ssrc, count
+
+
+def assert_whole(packets: list[Rtp]) -> None:
+    """Every number once and in order, and pictures with the camera's packets in its order."""
+    for before, after in itertools.pairwise(packets):
+        assert (after.sequence - before.sequence) & 0xFFFF == 1
+        one, other = picture_of(before.payload), picture_of(after.payload)
+        if one[2] == other[2]:
+            assert other[3] == one[3] + 1
+            assert (other[0] - one[0]) & 0x7FFF == (before.timestamp != after.timestamp)
 
 
 @dataclass
