@@ -70,7 +70,7 @@ async def demo_server(*, silent: bool = False, log_level: str = "warning") -> As
                     link = re.search(r"/attend/demo#(\S+)", line)
                     token = link.group(1) if link else token
             meeting = "quiet" if silent else "demo"
-            media_port = await asyncio.to_thread(_media_port, log) if log_level == "info" else 0
+            media_port = await asyncio.to_thread(media_port_in, log) if log_level == "info" else 0
             yield Server(
                 url=url.rstrip("/"),
                 meeting=meeting,
@@ -85,9 +85,12 @@ async def demo_server(*, silent: bool = False, log_level: str = "warning") -> As
             await process.wait()
 
 
-def _media_port(log: Path) -> int:
-    """The log has a thread of its own: its line may come after "ready"."""
-    for _ in range(1000):
+def media_port_in(log: Path) -> int:
+    """As the log says, which has a thread of its own: its line may come after "ready".
+
+    RuntimeError if it is not there within 30 s.
+    """
+    for _ in range(3000):
         if found := re.search(r"media_port\D+(\d+)", log.read_text()):
             return int(found.group(1))
         time.sleep(0.01)

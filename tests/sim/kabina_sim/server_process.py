@@ -20,8 +20,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kabina.benchmarks.relay import Relay
 
-START_TIMEOUT_S = 30.0
-
 
 @dataclass
 class ServerProcess:
@@ -57,11 +55,9 @@ class ServerProcess:
 
     @property
     def media_port(self) -> int:
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while not (found := re.search(r"media_port\D+(\d+)", self.log.read_text())):
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        return int(found.group(1))
+        from kabina.benchmarks.server import media_port_in
+
+        return media_port_in(self.log)
 
     def relay(self, **options: Any) -> Relay:
         """A bad network in front of the media port, to be entered; clients go through it if they
