@@ -201,6 +201,9 @@ kb_jitter_verdict kb_jitter_receive(kb_jitter *jitter, const kb_jitter_packet *p
     jitter->stray_count = 0;
     jitter->last_timestamp = timestamp;
     observe(jitter, packet->at_ns, timestamp);
+    const int is_behind =
+        jitter->has_position && (int16_t)(packet->sequence - jitter->highest_sequence) < 0;
+    jitter->reordered += ((is_behind ? 1.0f : 0.0f) - jitter->reordered) / SLOW_PACKETS;
 
     const int16_t ahead = (int16_t)(packet->sequence - jitter->next_sequence);
     if (jitter->has_position && ahead < 0) {
@@ -383,6 +386,45 @@ double kb_jitter_delay_ms(const kb_jitter *jitter, int64_t now_ns)
     if (jitter->state != KB_JITTER_PLAYING)
         return 0.0;
     return (double)slack_ns(jitter, now_ns, jitter->next_timestamp) / (double)NS_PER_MS;
+}
+
+int64_t kb_jitter_ideal_ns(const kb_jitter *jitter)
+{
+    if (jitter->state != KB_JITTER_PLAYING)
+        return 0;
+    return jitter->least_transit + ns_of(jitter->next_timestamp);
+}
+
+int kb_jitter_is_here(const kb_jitter *jitter, int32_t samples)
+{
+    if (jitter->state != KB_JITTER_PLAYING)
+        return 0;
+    int64_t position = jitter->next_timestamp;
+    const int64_t end = position + samples;
+    for (uint16_t i = 0; i < KB_JITTER_SLOTS && position < end; i++) {
+        const uint16_t sequence = (uint16_t)(jitter->next_sequence + i);
+        const kb_jitter_slot *slot = &jitter->slots[sequence & (KB_JITTER_SLOTS - 1)];
+        const int is_next_here = slot->is_stored && slot->sequence == sequence;
+        const kb_jitter_slot *after = &jitter->slots[(sequence + 1u) & (KB_JITTER_SLOTS - 1)];
+        const int has_copy = !is_next_here && after->is_stored && after->has_fec &&
+                             after->sequence == (uint16_t)(sequence + 1u) &&
+                             after->timestamp - position == after->samples;
+        if (!is_next_here && !has_copy)
+            return 0;
+        if (is_next_here && slot->timestamp > position)
+            return 0;
+        position = is_next_here ? slot->timestamp + slot->samples : after->timestamp;
+    }
+    return position >= end;
+}
+
+kb_jitter_network kb_jitter_network_of(const kb_jitter *jitter)
+{
+    float late = 0.0f;
+    int ms = KB_JITTER_BINS - 1;
+    while (ms > 0 && (late += jitter->slow[ms]) <= 0.05f)
+        ms--;
+    return (kb_jitter_network){jitter->observed ? (float)ms : 0.0f, jitter->reordered};
 }
 
 int32_t kb_jitter_buffered(const kb_jitter *jitter)

@@ -74,6 +74,12 @@ typedef enum kb_jitter_state {
     KB_JITTER_PLAYING,
 } kb_jitter_state;
 
+/* Of the slow memory: some 3000 packets, a minute of 20 ms ones. */
+typedef struct kb_jitter_network {
+    float late_p95_ms; /* so much longer than the fastest did 95 % of the packets travel, at most */
+    float reordered;   /* share of packets that came after one sent later; repairs (RED, RTX) are among them */
+} kb_jitter_network;
+
 typedef struct kb_jitter {
     kb_jitter_settings settings;
     kb_jitter_state state;
@@ -93,6 +99,7 @@ typedef struct kb_jitter {
     int64_t least_transit;
     uint32_t observed;
     float fast[KB_JITTER_BINS], slow[KB_JITTER_BINS];
+    float reordered; /* share of the packets that came after one sent later */
     int32_t target_ms;
 
     uint64_t skipped; /* packets dropped because they were beyond max_ms */
@@ -113,6 +120,14 @@ int kb_jitter_advice(const kb_jitter *jitter, int64_t now_ns, int32_t ready, int
 
 /* How late the next packet may come and still be in time, now; ms above the fastest path. 0 unless playing. */
 double kb_jitter_delay_ms(const kb_jitter *jitter, int64_t now_ns);
+
+/* When the next sample would have no delay above the fastest path; 0 unless playing. */
+int64_t kb_jitter_ideal_ns(const kb_jitter *jitter);
+
+/* 1 when the next `samples` are packets that are here, or copies in them: no gap, no pause, nothing to wait for. */
+int kb_jitter_is_here(const kb_jitter *jitter, int32_t samples);
+
+kb_jitter_network kb_jitter_network_of(const kb_jitter *jitter);
 
 /* Samples received and not yet asked for, gaps included. */
 int32_t kb_jitter_buffered(const kb_jitter *jitter);

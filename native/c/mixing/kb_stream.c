@@ -19,9 +19,9 @@
 #define CUT_LEAST 120
 #define CUT_MOST 480
 #define CUT_EXCESS_MS 60.0
-#define CUT_PATIENCE_FRAMES 100
-#define CUT_EVERY_FRAMES 25
-#define BACKGROUND_RISE_DB 0.02f /* per frame: 1 dB/s */
+#define CUT_PATIENCE 96000
+#define CUT_EVERY 24000
+#define BACKGROUND_RISE_DB 0.02f /* per KB_FRAME: 1 dB/s */
 
 int kb_stream_init(kb_stream *stream, const kb_opus_table *opus, const kb_jitter_settings *settings)
 {
@@ -36,6 +36,7 @@ int kb_stream_init(kb_stream *stream, const kb_opus_table *opus, const kb_jitter
     }
     stream->wire_level = 0x7f;
     stream->noise_db = SILENCE_DB;
+    stream->at = KB_STREAM_HISTORY;
     kb_jitter_init(&stream->jitter, settings);
     return 0;
 }
@@ -86,7 +87,7 @@ int kb_stream_receive(kb_stream *stream, const kb_stream_packet *packet, const u
     return 1;
 }
 
-/* ---- filling the fifo --------------------------------------------------------------------------------------- */
+/* ---- filling the line ---------------------------------------------------------------------------------------- */
 
 static void forget_decoder(kb_stream *stream)
 {
@@ -195,12 +196,17 @@ static void fill_guess(kb_stream *stream, const kb_jitter_step *step, float *out
     count_concealed(stream, step->samples);
 }
 
+static float *unsettled(kb_stream *stream)
+{
+    return stream->line + stream->at;
+}
+
 static void fill(kb_stream *stream, int64_t now_ns, int is_wanted, size_t wanted)
 {
     while (stream->ready < wanted) {
         const kb_jitter_step step =
             kb_jitter_poll(&stream->jitter, now_ns, (int32_t)(wanted - stream->ready));
-        float *out = stream->fifo + stream->ready;
+        float *out = unsettled(stream) + stream->ready;
         stream->ready += (size_t)step.samples;
         if (!is_wanted || step.action == KB_JITTER_SILENCE) {
             memset(out, 0, (size_t)step.samples * sizeof *out);
@@ -225,11 +231,11 @@ static float silence_threshold(const kb_stream *stream)
     return background > SILENCE_DB ? background : SILENCE_DB;
 }
 
-static int is_silent(const kb_stream *stream, size_t samples)
+static int is_silent(kb_stream *stream, size_t samples)
 {
     /* By halves of 10 ms: the onset of a word must not hide in the average of a long stretch. */
     for (size_t at = 0; at + 480 <= samples; at += 480)
-        if (kb_level_db(kb_energy(stream->fifo + at, 480), 480) >= silence_threshold(stream))
+        if (kb_level_db(kb_energy(unsettled(stream) + at, 480), 480) >= silence_threshold(stream))
             return 0;
     return 1;
 }
@@ -237,31 +243,31 @@ static int is_silent(const kb_stream *stream, size_t samples)
 /* Takes `samples` out of the first `span` with a crossfade; span ≥ samples + 2·JOIN. */
 static void cut(kb_stream *stream, size_t span, size_t samples)
 {
-    float *at = stream->fifo + (span - samples - JOIN) / 2;
+    float *at = unsettled(stream) + (span - samples - JOIN) / 2;
     kb_crossfade(at, at, at + samples, JOIN);
-    const size_t moved = stream->ready - (size_t)(at + samples + JOIN - stream->fifo);
+    const size_t moved = stream->ready - (size_t)(at + samples + JOIN - unsettled(stream));
     memmove(at + JOIN, at + samples + JOIN, moved * sizeof *at);
     stream->ready -= samples;
     stream->counts.cut += samples / 480;
 }
 
-/* Plays the first 10 ms twice with a crossfade; needs 15 ms in the fifo. */
+/* Plays the first 10 ms twice with a crossfade; needs 15 ms. */
 static void insert_10_ms(kb_stream *stream)
 {
     float joined[JOIN];
-    float *fifo = stream->fifo;
-    kb_crossfade(joined, fifo + 480, fifo, JOIN);
-    memmove(fifo + 480 + JOIN, fifo + JOIN, (stream->ready - JOIN) * sizeof *fifo);
-    memcpy(fifo + 480, joined, sizeof joined);
+    float *first = unsettled(stream);
+    kb_crossfade(joined, first + 480, first, JOIN);
+    memmove(first + 480 + JOIN, first + JOIN, (stream->ready - JOIN) * sizeof *first);
+    memcpy(first + 480, joined, sizeof joined);
     stream->ready += 480;
     stream->counts.inserted++;
 }
 
 /* Takes one stretch of 2.5 to 10 ms out of running sound where it resembles what follows best, so that the seam keeps
- * the waveform's period. Needs two frames in the fifo. */
+ * the waveform's period. Needs two frames. */
 static void cut_in_sound(kb_stream *stream)
 {
-    float *at = stream->fifo + KB_FRAME / 2;
+    float *at = unsettled(stream) + KB_FRAME / 2;
     size_t best = CUT_LEAST;
     float best_likeness = -2.0f;
     for (size_t lag = CUT_LEAST; lag <= CUT_MOST; lag++) {
@@ -278,7 +284,7 @@ static void cut_in_sound(kb_stream *stream)
         }
     }
     kb_crossfade(at, at, at + best, JOIN);
-    const size_t moved = stream->ready - (size_t)(at + best + JOIN - stream->fifo);
+    const size_t moved = stream->ready - (size_t)(at + best + JOIN - unsettled(stream));
     memmove(at + JOIN, at + best + JOIN, moved * sizeof *at);
     stream->ready -= best;
     stream->cut_rest += (uint32_t)best;
@@ -288,53 +294,105 @@ static void cut_in_sound(kb_stream *stream)
 
 /* Sound without pauses (a hall, music, a steady tone) that is far too late gets nearer in small cuts: a drifting clock
  * or a stall would otherwise stay in its delay for ever. */
-static int must_cut_in_sound(kb_stream *stream, int64_t now_ns)
+static int must_cut_in_sound(kb_stream *stream, int64_t now_ns, size_t frame)
 {
     const double excess_ms = kb_stream_delay_ms(stream, now_ns) - (double)stream->jitter.target_ms;
-    stream->overdue_frames = excess_ms > CUT_EXCESS_MS ? stream->overdue_frames + 1 : 0;
-    if (stream->overdue_frames < CUT_PATIENCE_FRAMES)
+    stream->overdue_samples = excess_ms > CUT_EXCESS_MS ? stream->overdue_samples + (int32_t)frame : 0;
+    if (stream->overdue_samples < CUT_PATIENCE)
         return 0;
-    stream->overdue_frames = CUT_PATIENCE_FRAMES - CUT_EVERY_FRAMES;
+    stream->overdue_samples = CUT_PATIENCE - CUT_EVERY;
     return 1;
 }
 
-static void adjust(kb_stream *stream, int advice)
+static void adjust(kb_stream *stream, int advice, size_t frame)
 {
     /* What lies beyond whole frames is delay that protects nothing: the next packet is needed no later for it. */
-    const size_t odd = stream->ready % KB_FRAME;
-    if (advice < 0 && is_silent(stream, 2 * KB_FRAME)) {
-        cut(stream, 2 * KB_FRAME, KB_FRAME);
-    } else if (odd >= 120 && is_silent(stream, KB_FRAME + odd)) {
-        cut(stream, KB_FRAME + odd, odd);
-    } else if (advice > 0 && is_silent(stream, KB_FRAME)) {
-        insert_10_ms(stream);
-        insert_10_ms(stream);
+    const size_t odd = stream->ready % frame;
+    if (advice < 0 && is_silent(stream, 2 * frame)) {
+        cut(stream, 2 * frame, frame);
+    } else if (odd >= 120 && is_silent(stream, frame + odd)) {
+        cut(stream, frame + odd, odd);
+    } else if (advice > 0 && is_silent(stream, frame)) {
+        for (size_t inserted = 0; inserted < frame; inserted += 480)
+            insert_10_ms(stream);
     }
+}
+
+static void settle(kb_stream *stream, size_t samples)
+{
+    stream->ready -= samples;
+    stream->at += samples;
+    stream->settled += (int64_t)samples;
+}
+
+static void make_room(kb_stream *stream)
+{
+    if (stream->at + KB_STREAM_AHEAD <= KB_STREAM_LINE)
+        return;
+    float *first = unsettled(stream) - KB_STREAM_HISTORY;
+    memmove(stream->line, first, (KB_STREAM_HISTORY + stream->ready) * sizeof *first);
+    stream->at = KB_STREAM_HISTORY;
+}
+
+void kb_stream_produce(kb_stream *stream, int64_t now_ns, int64_t until, int is_wanted)
+{
+    if (until <= stream->settled)
+        return;
+    const int64_t missing = until - stream->settled;
+    const size_t frame = missing < KB_FRAME ? (size_t)missing : KB_FRAME;
+    make_room(stream);
+    /* Unheard frames count as silence: their delay may be put right at once. */
+    int advice = 0;
+    if ((stream->was_silent || !is_wanted) && stream->ready < frame)
+        advice =
+            kb_jitter_advice(&stream->jitter, now_ns, (int32_t)(frame - stream->ready), (int32_t)frame);
+    const int in_sound = !stream->was_silent && is_wanted && must_cut_in_sound(stream, now_ns, frame);
+    fill(stream, now_ns, is_wanted, in_sound ? 2 * KB_FRAME : advice < 0 ? 2 * frame : frame);
+    if (in_sound)
+        cut_in_sound(stream);
+    else if (stream->was_silent || !is_wanted)
+        adjust(stream, advice, frame);
+
+    const float *made = unsettled(stream);
+    settle(stream, frame);
+    if (!is_wanted)
+        return;
+    const float db = kb_level_db(kb_energy(made, frame), frame);
+    stream->was_silent = db < silence_threshold(stream);
+    stream->noise_db += BACKGROUND_RISE_DB * (float)frame / (float)KB_FRAME;
+    if (db < stream->noise_db)
+        stream->noise_db = db > -90.0f ? db : -90.0f;
+}
+
+const float *kb_stream_at(const kb_stream *stream, int64_t position)
+{
+    const int64_t behind = stream->settled - position;
+    if (behind < 0 || behind > KB_STREAM_HISTORY)
+        return NULL;
+    return stream->line + stream->at - behind;
+}
+
+int kb_stream_is_here(const kb_stream *stream, int32_t samples)
+{
+    const int32_t missing = samples - (int32_t)stream->ready;
+    return missing <= 0 || kb_jitter_is_here(&stream->jitter, missing);
+}
+
+int64_t kb_stream_ideal_ns(const kb_stream *stream)
+{
+    const int64_t ideal_ns = kb_jitter_ideal_ns(&stream->jitter);
+    return ideal_ns == 0 ? 0 : ideal_ns - (int64_t)stream->ready * 62500 / 3;
+}
+
+kb_jitter_network kb_stream_network(const kb_stream *stream)
+{
+    return kb_jitter_network_of(&stream->jitter);
 }
 
 void kb_stream_render(kb_stream *stream, int64_t now_ns, int is_wanted, float *out)
 {
-    /* Unheard frames count as silence: their delay may be put right at once. */
-    int advice = 0;
-    if ((stream->was_silent || !is_wanted) && stream->ready < KB_FRAME)
-        advice = kb_jitter_advice(&stream->jitter, now_ns, (int32_t)(KB_FRAME - stream->ready), KB_FRAME);
-    const int in_sound = !stream->was_silent && is_wanted && must_cut_in_sound(stream, now_ns);
-    fill(stream, now_ns, is_wanted, advice < 0 || in_sound ? 2 * KB_FRAME : KB_FRAME);
-    if (in_sound)
-        cut_in_sound(stream);
-    else if (stream->was_silent || !is_wanted)
-        adjust(stream, advice);
-
-    memcpy(out, stream->fifo, KB_FRAME * sizeof *out);
-    stream->ready -= KB_FRAME;
-    memmove(stream->fifo, stream->fifo + KB_FRAME, stream->ready * sizeof *stream->fifo);
-    if (!is_wanted)
-        return;
-    const float db = kb_level_db(kb_energy(out, KB_FRAME), KB_FRAME);
-    stream->was_silent = db < silence_threshold(stream);
-    stream->noise_db += BACKGROUND_RISE_DB;
-    if (db < stream->noise_db)
-        stream->noise_db = db > -90.0f ? db : -90.0f;
+    kb_stream_produce(stream, now_ns, stream->settled + KB_FRAME, is_wanted);
+    memcpy(out, kb_stream_at(stream, stream->settled - KB_FRAME), KB_FRAME * sizeof *out);
 }
 
 double kb_stream_delay_ms(const kb_stream *stream, int64_t now_ns)

@@ -1,4 +1,8 @@
-/* One RTP Opus source: jitter buffer, decoder with FEC and concealment, and the edits that keep its delay. */
+/* One RTP Opus source: jitter buffer, decoder with FEC and concealment, and the edits that keep its delay.
+ *
+ * What it makes is a time line in samples since the stream was made. Readers at different phases (rows clocked by
+ * different talkers) read the same line, each at its own position.
+ */
 #ifndef KB_STREAM_H
 #define KB_STREAM_H
 
@@ -10,8 +14,11 @@
 
 #define KB_FRAME 960 /* samples of the engine's 20 ms at 48 kHz */
 
-/* A longest packet on top of the two frames that a cut needs. */
-#define KB_STREAM_FIFO (2 * KB_FRAME + 2 * KB_OPUS_MAX_SAMPLES)
+#define KB_STREAM_HISTORY 9600 /* samples that stay readable behind `settled`: 200 ms */
+/* What may be made ahead: a longest packet on top of the two frames that a cut needs. */
+#define KB_STREAM_AHEAD (2 * KB_FRAME + 2 * KB_OPUS_MAX_SAMPLES)
+/* Twice the history, so that it is moved to the front once per 200 ms and stays in one piece. */
+#define KB_STREAM_LINE (2 * KB_STREAM_HISTORY + KB_STREAM_AHEAD)
 
 typedef struct kb_stream_counts {
     uint64_t received, duplicates, late, malformed, restarts;
@@ -32,12 +39,14 @@ typedef struct kb_stream {
     int32_t concealed_run; /* samples extrapolated since the last real one */
     int32_t concealed_rest; /* not yet counted in units of 10 ms */
     uint32_t cut_rest;
-    int32_t overdue_frames; /* for how long the delay has been far over its target */
-    float noise_db;         /* follows the quietest frames */
+    int32_t overdue_samples; /* for how long the delay has been far over its target */
+    float noise_db;          /* follows the quietest frames */
     kb_jitter jitter;
     kb_stream_counts counts;
-    size_t ready; /* samples in `fifo` */
-    float fifo[KB_STREAM_FIFO];
+    int64_t settled; /* position of line[at] */
+    size_t at;
+    size_t ready; /* samples made behind `settled`, which may still be cut or stretched */
+    float line[KB_STREAM_LINE];
 } kb_stream;
 
 /* 0, or −1 without memory. */
@@ -57,10 +66,36 @@ typedef struct kb_stream_packet {
 /* Returns 1 when the payload is Opus, whatever the buffer made of it; a malformed one costs a counter. */
 int kb_stream_receive(kb_stream *stream, const kb_stream_packet *packet, const uint8_t *payload);
 
-/* Writes the frame due at `now_ns`. With is_wanted = 0 the buffer runs on, nothing is decoded, out is zeros. */
+/* [settled − KB_STREAM_HISTORY, settled) is final and readable, zeros where it is before the stream's beginning. */
+static inline int64_t kb_stream_settled(const kb_stream *stream)
+{
+    return stream->settled;
+}
+
+/* Makes samples at `now_ns` until settled ≥ `until`, which is at most KB_FRAME away; more may lie ready behind. With
+ * is_wanted = 0 the buffer runs on, nothing is decoded, the samples are zeros. All edits of time happen in here, in
+ * what is not settled yet. Nothing happens when `until` is settled already. */
+void kb_stream_produce(kb_stream *stream, int64_t now_ns, int64_t until, int is_wanted);
+
+/* The samples from `position` on, in one piece up to `settled`; valid until the next produce. NULL when `position`
+ * is no longer, or not yet, readable. */
+const float *kb_stream_at(const kb_stream *stream, int64_t position);
+
+/* 1 when the next `samples` behind `settled` can be made now of real packets or copies (FEC), without guessing: what a
+ * packet-clocked row waits for. */
+int kb_stream_is_here(const kb_stream *stream, int32_t samples);
+
+/* The time at which a reader at `settled` would have no delay above the fastest path; 0 unless playing. It is
+ * now − kb_stream_delay_ms(now), whatever `now`. */
+int64_t kb_stream_ideal_ns(const kb_stream *stream);
+
+/* What decides between packet-clocked and deadline rows; of about the last minute. */
+kb_jitter_network kb_stream_network(const kb_stream *stream);
+
+/* Writes the frame due at `now_ns`: produces KB_FRAME samples and copies them. */
 void kb_stream_render(kb_stream *stream, int64_t now_ns, int is_wanted, float *out);
 
-/* Ms between the fastest arrival and being heard, network apart; 0 unless playing. */
+/* Ms between the fastest arrival and being read at `settled`, network apart; 0 unless playing. */
 double kb_stream_delay_ms(const kb_stream *stream, int64_t now_ns);
 
 #endif
