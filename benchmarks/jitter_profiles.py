@@ -32,12 +32,14 @@ class Trace(NamedTuple):
 
 
 def _send(packets: int) -> Times:
-    return np.arange(packets) * PACKET_MS
+    return np.arange(packets, dtype=np.float64) * PACKET_MS
 
 
 def _in_order(arrive_ms: Times) -> Times:
     """One queue on the way: nothing overtakes."""
-    return np.asarray(np.maximum.accumulate(arrive_ms), np.float64)
+    ordered: Times = arrive_ms.copy()
+    np.maximum.accumulate(arrive_ms, out=ordered)
+    return ordered
 
 
 def _lose(rng: Generator, arrive_ms: Times, share: float, mean_packets: float = 1.0) -> Times:

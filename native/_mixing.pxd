@@ -104,7 +104,13 @@ cdef extern from "kb_jitter.h" nogil:
         int32_t samples
         const kb_jitter_slot *packet
         int32_t held_samples
+    ctypedef struct kb_jitter_network:
+        float late_p95_ms
+        float reordered
+    ctypedef enum kb_jitter_state:
+        KB_JITTER_PLAYING
     ctypedef struct kb_jitter:
+        kb_jitter_state state
         int32_t target_ms
         uint64_t skipped
     void kb_jitter_init(kb_jitter *jitter, const kb_jitter_settings *settings)
@@ -141,6 +147,48 @@ cdef extern from "kb_opus_table.h" nogil:
         int (*packet_samples)(const unsigned char *data, int32_t n, int32_t rate)
         int (*packet_has_fec)(const unsigned char *data, int32_t n)
     const char *kb_opus_table_load(kb_opus_table *table, void *handle)
+
+
+cdef extern from "kb_stream.h" nogil:
+    enum:
+        KB_FRAME
+        KB_STREAM_HISTORY
+    ctypedef struct kb_stream_counts:
+        uint64_t received
+        uint64_t duplicates
+        uint64_t late
+        uint64_t malformed
+        uint64_t restarts
+        uint64_t decodes
+        uint64_t recovered
+        uint64_t played
+        uint64_t concealed_samples
+        uint64_t quiet_samples
+        uint64_t recovered_samples
+        uint64_t cut_samples
+        uint64_t inserted_samples
+        int64_t waited_ns
+    ctypedef struct kb_stream:
+        kb_jitter jitter
+        kb_stream_counts counts
+    ctypedef struct kb_stream_packet:
+        int64_t at_ns
+        uint32_t ssrc
+        uint32_t timestamp
+        uint16_t sequence
+        uint16_t bytes
+        uint8_t level
+        uint32_t delay_us
+    int kb_stream_init(kb_stream *stream, const kb_opus_table *opus, const kb_jitter_settings *settings)
+    void kb_stream_free(kb_stream *stream)
+    int kb_stream_receive(kb_stream *stream, const kb_stream_packet *packet, const uint8_t *payload)
+    int64_t kb_stream_settled(const kb_stream *stream)
+    void kb_stream_produce(kb_stream *stream, int64_t now_ns, int64_t until, int is_wanted)
+    const float *kb_stream_at(const kb_stream *stream, int64_t position)
+    int kb_stream_is_here(const kb_stream *stream, int32_t samples)
+    int64_t kb_stream_ideal_ns(const kb_stream *stream)
+    kb_jitter_network kb_stream_network(const kb_stream *stream)
+    double kb_stream_delay_ms(const kb_stream *stream, int64_t now_ns)
 
 
 cdef extern from "kb_engine.h" nogil:

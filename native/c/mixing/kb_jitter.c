@@ -138,6 +138,7 @@ static void store(kb_jitter *jitter, const kb_jitter_packet *packet, int64_t tim
 {
     kb_jitter_slot *slot = slot_of(jitter, packet->sequence);
     slot->timestamp = timestamp;
+    slot->at_ns = packet->at_ns;
     slot->sequence = packet->sequence;
     slot->bytes = packet->bytes;
     slot->samples = packet->samples;

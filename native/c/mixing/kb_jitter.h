@@ -50,6 +50,7 @@ typedef enum kb_jitter_action {
 
 typedef struct kb_jitter_slot {
     int64_t timestamp; /* extended to 64 bits */
+    int64_t at_ns;     /* when it arrived */
     uint16_t sequence;
     uint16_t bytes;
     uint16_t samples;

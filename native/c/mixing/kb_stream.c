@@ -124,6 +124,9 @@ static void extrapolate(kb_stream *stream, float *out, int32_t samples)
 
 static void count_concealed(kb_stream *stream, int32_t samples)
 {
+    stream->counts.concealed_samples += (uint64_t)samples;
+    if (stream->was_silent)
+        stream->counts.quiet_samples += (uint64_t)samples;
     stream->concealed_rest += samples;
     stream->counts.concealed += (uint64_t)(stream->concealed_rest / 480);
     stream->concealed_rest %= 480;
@@ -182,8 +185,10 @@ static void fill_real(kb_stream *stream, const kb_jitter_step *step, float *out)
         count_concealed(stream, step->samples);
     }
     stream->has_snapshot = 0;
-    if (fec)
+    if (fec) {
         stream->counts.recovered++;
+        stream->counts.recovered_samples += (uint64_t)step->samples;
+    }
 }
 
 static void fill_guess(kb_stream *stream, const kb_jitter_step *step, float *out)
@@ -207,6 +212,11 @@ static void fill(kb_stream *stream, int64_t now_ns, int is_wanted, size_t wanted
         const kb_jitter_step step =
             kb_jitter_poll(&stream->jitter, now_ns, (int32_t)(wanted - stream->ready));
         float *out = unsettled(stream) + stream->ready;
+        if (step.action == KB_JITTER_PLAY) {
+            stream->counts.played++;
+            stream->counts.waited_ns +=
+                now_ns - step.packet->at_ns + (int64_t)stream->ready * 62500 / 3;
+        }
         stream->ready += (size_t)step.samples;
         if (!is_wanted || step.action == KB_JITTER_SILENCE) {
             memset(out, 0, (size_t)step.samples * sizeof *out);
@@ -240,6 +250,13 @@ static int is_silent(kb_stream *stream, size_t samples)
     return 1;
 }
 
+static void count_cut(kb_stream *stream, size_t samples)
+{
+    stream->ready -= samples;
+    stream->counts.cut_samples += samples;
+    stream->counts.cut = stream->counts.cut_samples / 480;
+}
+
 /* Takes `samples` out of the first `span` with a crossfade; span ≥ samples + 2·JOIN. */
 static void cut(kb_stream *stream, size_t span, size_t samples)
 {
@@ -247,8 +264,7 @@ static void cut(kb_stream *stream, size_t span, size_t samples)
     kb_crossfade(at, at, at + samples, JOIN);
     const size_t moved = stream->ready - (size_t)(at + samples + JOIN - unsettled(stream));
     memmove(at + JOIN, at + samples + JOIN, moved * sizeof *at);
-    stream->ready -= samples;
-    stream->counts.cut += samples / 480;
+    count_cut(stream, samples);
 }
 
 /* Plays the first 10 ms twice with a crossfade; needs 15 ms. */
@@ -260,7 +276,8 @@ static void insert_10_ms(kb_stream *stream)
     memmove(first + 480 + JOIN, first + JOIN, (stream->ready - JOIN) * sizeof *first);
     memcpy(first + 480, joined, sizeof joined);
     stream->ready += 480;
-    stream->counts.inserted++;
+    stream->counts.inserted_samples += 480;
+    stream->counts.inserted = stream->counts.inserted_samples / 480;
 }
 
 /* Takes one stretch of 2.5 to 10 ms out of running sound where it resembles what follows best, so that the seam keeps
@@ -286,10 +303,7 @@ static void cut_in_sound(kb_stream *stream)
     kb_crossfade(at, at, at + best, JOIN);
     const size_t moved = stream->ready - (size_t)(at + best + JOIN - unsettled(stream));
     memmove(at + JOIN, at + best + JOIN, moved * sizeof *at);
-    stream->ready -= best;
-    stream->cut_rest += (uint32_t)best;
-    stream->counts.cut += stream->cut_rest / 480;
-    stream->cut_rest %= 480;
+    count_cut(stream, best);
 }
 
 /* Sound without pauses (a hall, music, a steady tone) that is far too late gets nearer in small cuts: a drifting clock

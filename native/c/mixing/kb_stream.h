@@ -26,6 +26,10 @@ typedef struct kb_stream_counts {
     uint64_t recovered; /* packets whose copy (FEC) was played in their place */
     uint64_t concealed; /* 10 ms units that neither a packet nor a copy filled, while a stream was playing */
     uint64_t cut, inserted; /* 10 ms units taken out or put in */
+    uint64_t concealed_samples, recovered_samples, cut_samples, inserted_samples; /* the same, exactly */
+    uint64_t quiet_samples; /* of concealed_samples, those in a pause of the speaker: nothing was missed */
+    uint64_t played;        /* packets played */
+    int64_t waited_ns;      /* from arrival to being played, summed over them */
 } kb_stream_counts;
 
 typedef struct kb_stream {
@@ -38,7 +42,6 @@ typedef struct kb_stream {
     float path_ms; /* from capture to the quickest arrivals, as the last packet said */
     int32_t concealed_run; /* samples extrapolated since the last real one */
     int32_t concealed_rest; /* not yet counted in units of 10 ms */
-    uint32_t cut_rest;
     int32_t overdue_samples; /* for how long the delay has been far over its target */
     float noise_db;          /* follows the quietest frames */
     kb_jitter jitter;
