@@ -85,6 +85,7 @@ cdef extern from "kb_jitter.h" nogil:
         int32_t min_ms
         int32_t start_ms
         int32_t max_ms
+        int32_t cheap_ms
     ctypedef struct kb_jitter_packet:
         int64_t at_ns
         uint32_t ssrc
@@ -104,6 +105,7 @@ cdef extern from "kb_jitter.h" nogil:
         int32_t samples
         const kb_jitter_slot *packet
         int32_t held_samples
+        int32_t skipped_samples
     ctypedef struct kb_jitter_network:
         float late_p95_ms
         float reordered
@@ -117,7 +119,8 @@ cdef extern from "kb_jitter.h" nogil:
     kb_jitter_verdict kb_jitter_receive(
         kb_jitter *jitter, const kb_jitter_packet *packet, const uint8_t *payload)
     kb_jitter_step kb_jitter_poll(kb_jitter *jitter, int64_t now_ns, int32_t samples)
-    int kb_jitter_advice(const kb_jitter *jitter, int64_t now_ns, int32_t ready, int32_t quantum)
+    int32_t kb_jitter_wish(const kb_jitter *jitter, int64_t now_ns, int32_t ready, int32_t block)
+    int32_t kb_jitter_here(const kb_jitter *jitter)
     double kb_jitter_delay_ms(const kb_jitter *jitter, int64_t now_ns)
     int32_t kb_jitter_buffered(const kb_jitter *jitter)
 
@@ -147,6 +150,19 @@ cdef extern from "kb_opus_table.h" nogil:
         int (*packet_samples)(const unsigned char *data, int32_t n, int32_t rate)
         int (*packet_has_fec)(const unsigned char *data, int32_t n)
     const char *kb_opus_table_load(kb_opus_table *table, void *handle)
+
+
+cdef extern from "kb_wsola.h" nogil:
+    enum:
+        KB_WSOLA_OVERLAP
+        KB_WSOLA_LEAST
+        KB_WSOLA_MOST
+    ctypedef struct kb_wsola_match:
+        int32_t at
+        float likeness
+    kb_wsola_match kb_wsola_search(const float *model, const float *candidates, int32_t count)
+    size_t kb_wsola_cut(float *samples, size_t n, size_t lag)
+    size_t kb_wsola_insert(float *samples, size_t n, size_t lag)
 
 
 cdef extern from "kb_stream.h" nogil:

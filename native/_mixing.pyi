@@ -12,6 +12,9 @@ def energy(samples: _Floats) -> float: ...
 def peak(samples: _Floats) -> float: ...
 def all_within(samples: _Floats, limit: float) -> bool: ...
 def true_peak(samples: _Floats) -> _Floats: ...
+def wsola_search(model: _Floats, candidates: _Floats) -> tuple[int, float]: ...
+def wsola_cut(samples: _Floats, lag: int) -> _Floats: ...
+def wsola_insert(samples: _Floats, at: int, lag: int) -> _Floats: ...
 
 class Limiter:
     delay_samples: Final[int]
@@ -30,7 +33,12 @@ class DuckingCurve:
 
 class JitterBuffer:
     def __init__(
-        self, cost_ms: int = 20, min_ms: int = 2, start_ms: int = 20, max_ms: int = 400
+        self,
+        cost_ms: int = 20,
+        min_ms: int = 2,
+        start_ms: int = 20,
+        max_ms: int = 400,
+        cheap_ms: int = 64,
     ) -> None: ...
     def receive(
         self,
@@ -42,7 +50,17 @@ class JitterBuffer:
         has_fec: bool = False,
     ) -> int: ...
     def poll(self, now_ns: int, samples: int = 960) -> tuple[int, int, int | None, int]: ...
-    def advice(self, now_ns: int, ready: int = 960, quantum: int = 960) -> int: ...
+    def wish(self, now_ns: int, ready: int = 0, block: int = 960) -> int: ...
+    def replay(
+        self,
+        arrive_ns: NDArray[np.int64],
+        *,
+        first_ns: int,
+        blocks: int,
+        block: int = 480,
+        pause_every: int = 1,
+        packet: int = 960,
+    ) -> tuple[_Floats, int, int, int]: ...
     def delay_ms(self, now_ns: int) -> float: ...
     @property
     def target_ms(self) -> int: ...
@@ -82,10 +100,11 @@ class StreamReplay:
         self,
         handle: int,
         *,
-        cost_ms: int = 20,
+        cost_ms: int = 40,
         min_ms: int = 2,
-        start_ms: int = 20,
+        start_ms: int = 40,
         max_ms: int = 400,
+        cheap_ms: int = 64,
     ) -> None: ...
     def push(
         self, at_ns: int, payload: bytes, *, sequence: int, timestamp: int, ssrc: int = 1

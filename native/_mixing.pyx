@@ -68,6 +68,37 @@ def true_peak(const float[::1] samples):
     return result
 
 
+def wsola_search(const float[::1] model, const float[::1] candidates):
+    """(where candidates resemble the 240 samples of `model` most, their normalised correlation).
+
+    ValueError unless both have 240 samples.
+    """
+    if model.shape[0] < KB_WSOLA_OVERLAP or candidates.shape[0] < KB_WSOLA_OVERLAP:
+        raise ValueError("240 samples are compared")
+    cdef kb_wsola_match found = kb_wsola_search(
+        &model[0], &candidates[0], <int32_t>(candidates.shape[0] - KB_WSOLA_OVERLAP + 1))
+    return found.at, found.likeness
+
+
+def wsola_cut(const float[::1] samples, int lag):
+    """A copy without the first `lag` samples, faded into what follows. ValueError below lag + 240."""
+    if lag < 0 or samples.shape[0] < lag + KB_WSOLA_OVERLAP:
+        raise ValueError("nothing to fade into")
+    result = np.array(samples)
+    cdef float[::1] out = result
+    return result[: kb_wsola_cut(&out[0], out.shape[0], lag)]
+
+
+def wsola_insert(const float[::1] samples, int at, int lag):
+    """A copy in which the `lag` samples before `at` come twice. ValueError unless 240 more follow."""
+    if lag < 0 or at < lag or samples.shape[0] < at + KB_WSOLA_OVERLAP:
+        raise ValueError("nothing to repeat, or to fade out of")
+    result = np.concatenate([samples, np.zeros(lag, np.float32)])
+    cdef float[::1] out = result
+    kb_wsola_insert(&out[at], samples.shape[0] - at, lag)
+    return result
+
+
 cdef class Limiter:
     """One limiter; `run` works in place and is 64 samples late."""
 
@@ -142,12 +173,14 @@ cdef class JitterBuffer:
 
     cdef kb_jitter *_jitter
 
-    def __cinit__(self, int cost_ms=20, int min_ms=2, int start_ms=20, int max_ms=400):
+    def __cinit__(self, int cost_ms=20, int min_ms=2, int start_ms=20, int max_ms=400,
+                  int cheap_ms=64):
         cdef kb_jitter_settings settings
         settings.cost_ms = cost_ms
         settings.min_ms = min_ms
         settings.start_ms = start_ms
         settings.max_ms = max_ms
+        settings.cheap_ms = cheap_ms
         self._jitter = <kb_jitter *>malloc(sizeof(kb_jitter))
         if self._jitter == NULL:
             raise MemoryError
@@ -178,9 +211,62 @@ cdef class JitterBuffer:
         sequence = None if step.packet == NULL else step.packet.sequence
         return <int>step.action, step.samples, sequence, step.held_samples
 
-    def advice(self, int64_t now_ns, int32_t ready=960, int32_t quantum=960):
-        """−1 cut one quantum, 1 insert one, 0 leave."""
-        return kb_jitter_advice(self._jitter, now_ns, ready, quantum)
+    def wish(self, int64_t now_ns, int32_t ready=0, int32_t block=960):
+        """How many samples had better be inserted (> 0), or may be cut (< 0)."""
+        if block < 1 or ready < 0:
+            raise ValueError("a block has samples")
+        return kb_jitter_wish(self._jitter, now_ns, ready, block)
+
+    def replay(self, const int64_t[::1] arrive_ns, *, int64_t first_ns, int blocks, int32_t block=480,
+               int pause_every=1, int32_t packet=960):
+        """Runs packets of `packet` samples through the buffer alone; hours in seconds.
+
+        arrive_ns: (packets,), when each came, 0 where it is lost, rising. A block of `block` samples is
+        due every `block` samples from `first_ns` on; every `pause_every`-th is a pause, in which the reader
+        cuts or inserts as the buffer wishes, 10 ms at most. Returns ((blocks,) float32 delays in ms, 0 unless
+        playing; samples guessed; samples cut; samples inserted).
+        """
+        if blocks < 1 or block < 1 or pause_every < 1 or packet < 1:
+            raise ValueError("a positive number of blocks, and samples in each")
+        delays = np.zeros(blocks, np.float32)
+        cdef float[::1] out = delays
+        cdef int64_t now = first_ns, guessed = 0, cut = 0, inserted = 0
+        cdef Py_ssize_t sent = 0, i
+        cdef int32_t ready = 0, wish, edit
+        cdef kb_jitter_packet header
+        cdef kb_jitter_step step
+        cdef uint8_t payload = 0
+        with nogil:
+            for i in range(blocks):
+                now = first_ns + i * block * 62500 // 3
+                while sent < arrive_ns.shape[0] and arrive_ns[sent] <= now:
+                    header.at_ns = arrive_ns[sent]
+                    header.ssrc = 1
+                    header.timestamp = <uint32_t>(sent * packet)
+                    header.sequence = <uint16_t>sent
+                    header.bytes = 1
+                    header.samples = <uint16_t>packet
+                    header.has_fec = 0
+                    if arrive_ns[sent]:
+                        kb_jitter_receive(self._jitter, &header, &payload)
+                    sent += 1
+                out[i] = <float>(kb_jitter_delay_ms(self._jitter, now) + ready / 48.0)
+                edit = 0
+                if i % pause_every == 0:
+                    wish = kb_jitter_wish(self._jitter, now, ready, block)
+                    if wish < 0:
+                        edit = -min(-wish, 480, max(0, ready + kb_jitter_here(self._jitter) - block))
+                    elif ready + kb_jitter_here(self._jitter) >= block:
+                        edit = min(wish, 480)
+                while ready < block - min(edit, 0):
+                    step = kb_jitter_poll(self._jitter, now, block - min(edit, 0) - ready)
+                    ready += step.samples
+                    if step.action in (3, 4):
+                        guessed += step.samples
+                ready += edit - block
+                cut -= min(edit, 0)
+                inserted += max(edit, 0)
+        return delays, guessed, cut, inserted
 
     def delay_ms(self, int64_t now_ns):
         """How late the next packet may come."""
@@ -306,7 +392,8 @@ cdef class StreamReplay:
     arrival, then `take` the block that is due then; and so on, 10 or 20 ms apart. It is the code that the
     engine runs, no more: nothing is mixed, levelled or encoded. Times are ns of any clock that both calls
     share and should begin well above 0 (a second); one thread. `handle` is libopus's dlopen handle; the
-    other settings are ms (`cost_ms`: the delay that a per cent of late packets is worth).
+    other settings are ms (`cost_ms`: the delay that a per cent of late packets is worth; `cheap_ms`: up to
+    there a ms of delay counts 1/5.6).
 
         replay = StreamReplay(load_opus().handle, cost_ms=20)
         for block in range(blocks):
@@ -324,12 +411,14 @@ cdef class StreamReplay:
     cdef int64_t _delay_samples
     cdef int64_t _taken
 
-    def __cinit__(self, uintptr_t handle, *, int cost_ms=20, int min_ms=2, int start_ms=20, int max_ms=400):
+    def __cinit__(self, uintptr_t handle, *, int cost_ms=40, int min_ms=2, int start_ms=40, int max_ms=400,
+                  int cheap_ms=64):
         cdef kb_jitter_settings settings
         settings.cost_ms = cost_ms
         settings.min_ms = min_ms
         settings.start_ms = start_ms
         settings.max_ms = max_ms
+        settings.cheap_ms = cheap_ms
         cdef const char *missing = kb_opus_table_load(&self._table, <void *>handle)
         if missing != NULL:
             raise OSError(f"libopus lacks {missing.decode()}")

@@ -129,6 +129,13 @@ def test_the_kernels_have_clones_for_every_instruction_set():
     ).stdout
     if not symbols.strip():
         pytest.skip("the extension is stripped")
-    for kernel in ("kb_mix_ramp", "kb_apply_ramp", "kb_energy", "kb_peak", "kb_true_peak"):
+    for kernel in (
+        "kb_mix_ramp",
+        "kb_apply_ramp",
+        "kb_energy",
+        "kb_peak",
+        "kb_true_peak",
+        "kb_wsola_search",
+    ):
         assert f"{kernel}.resolver" in symbols
         assert f"{kernel}.arch_x86_64_v4" in symbols

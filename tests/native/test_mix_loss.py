@@ -91,7 +91,8 @@ def test_copies_replace_half_of_what_random_loss_takes(share):
     concealed, lost, *_ = share_concealed(Impairment(loss=Random(share)))
     assert lost == pytest.approx(share, rel=0.3)
     # A copy cannot help where its own packet is lost, too; a pause has none.
-    assert concealed <= 0.55 * lost + lost * lost
+    # The first copies come too late: the buffer waits for them once they are a habit.
+    assert concealed <= 0.55 * lost + lost * lost + 0.002
     without, lost, *_ = share_concealed(Impairment(loss=Random(share)), fec=False)
     assert without == pytest.approx(lost, rel=0.1)
 
@@ -106,7 +107,7 @@ def test_of_a_burst_copies_replace_the_end(share, burst):
 @pytest.mark.parametrize("distance", [1, 2])
 @pytest.mark.parametrize(
     ("share", "most_concealed", "most_delay_ms"),
-    [(0.01, 0.001, 0), (0.05, 0.005, 20), (0.10, 0.015, 40), (0.20, 0.05, 60)],
+    [(0.01, 0.001, 40), (0.05, 0.005, 40), (0.10, 0.015, 60), (0.20, 0.05, 60)],
 )
 def test_redundant_packets_replace_nearly_all_of_what_random_loss_takes(
     distance, share, most_concealed, most_delay_ms

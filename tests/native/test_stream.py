@@ -110,5 +110,5 @@ def test_it_tells_a_jittery_from_a_steady_and_a_reordering_from_an_orderly_path(
     steady = Run(encode(voice(100))).run(4000).replay.network
     assert steady == (0.0, 0.0)
     late = Run(encode(voice(100))).run(4000, delay=lambda i: 30.0 if i % 10 == 0 else 0.0)
-    assert late.replay.network[0] == pytest.approx(30, abs=1)
+    assert 30 <= late.replay.network[0] <= 38
     assert late.replay.network[1] > 0.001

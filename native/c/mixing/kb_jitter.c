@@ -5,19 +5,19 @@
 #pragma GCC optimize("O3", "no-trapping-math")
 
 #define NS_PER_MS 1000000LL
-#define FAST_PACKETS 300.0f /* memory of the two lateness estimates: 6 s and 60 s of 20 ms packets */
-#define SLOW_PACKETS 3000.0f
-#define KNOWN_AFTER 50u /* packets before the target may go below its start */
 #define STRAYS_BELIEVED 3
 /* A transit this far from the usual is another time line (a paused or restarted sender), not network delay. */
 #define TIMELINE_BREAK_NS (2000 * NS_PER_MS)
 #define RESUME_BREAK_NS (40 * NS_PER_MS)
 /* After this much waiting the stream has stopped: the extrapolation is silent since 120 ms. */
 #define GIVE_UP_SAMPLES (400 * 48)
-/* Frames come every 20 ms: starting at the nearest one is up to 10 ms early, not up to 20 late. */
-#define START_EARLY_NS (10 * NS_PER_MS)
 #define START_BACKLOG_NS (20 * NS_PER_MS) /* one packet more than the target may wait at the start */
-#define SLACK_MARGIN_NS (2 * NS_PER_MS) /* keeps cut and insert from taking turns */
+/* A guess of at most 20 ms may stand for the beginning of the packet that came too late; beyond, words would be lost. */
+#define SKIP_MOST 960
+#define OVERDUE_MS 10
+#define OVERDUE_MOST_MS 400 /* then the sender has stopped */
+#define PAYS_WITHIN_NS (6000 * NS_PER_MS)
+#define LEAST_GAIN 1.0f /* ms of kb_lateness_cost: keeps cut and insert from taking turns */
 
 static int64_t ns_of(int64_t samples)
 {
@@ -49,87 +49,24 @@ void kb_jitter_init(kb_jitter *jitter, const kb_jitter_settings *settings)
 {
     memset(jitter, 0, sizeof *jitter);
     jitter->settings = *settings;
+    kb_lateness_init(&jitter->lateness, settings);
     jitter->target_ms = settings->start_ms;
 }
 
-/* ---- the network's delay ------------------------------------------------------------------------------------ */
-
-static void begin_timeline(kb_jitter *jitter, int64_t transit, int64_t second)
+static void observe(kb_jitter *jitter, const kb_jitter_packet *packet, int64_t timestamp)
 {
-    for (int i = 0; i < KB_JITTER_MINIMA; i++)
-        jitter->minima[i] = transit;
-    jitter->minima_second = second;
-    jitter->least_transit = transit;
-}
-
-static void note_transit(kb_jitter *jitter, int64_t transit, int64_t second)
-{
-    int64_t passed = second - jitter->minima_second;
-    if (passed > KB_JITTER_MINIMA)
-        passed = KB_JITTER_MINIMA;
-    for (int64_t i = 1; i <= passed; i++)
-        jitter->minima[(second - passed + i) % KB_JITTER_MINIMA] = transit;
-    if (passed > 0)
-        jitter->minima_second = second;
-    int64_t *current = &jitter->minima[jitter->minima_second % KB_JITTER_MINIMA];
-    if (transit < *current)
-        *current = transit;
-    int64_t least = jitter->minima[0];
-    for (int i = 1; i < KB_JITTER_MINIMA; i++)
-        least = jitter->minima[i] < least ? jitter->minima[i] : least;
-    jitter->least_transit = least;
-}
-
-static void note_lateness(float *histogram, int bin, float weight)
-{
-    const float keep = 1.0f - weight;
-    for (int i = 0; i < KB_JITTER_BINS; i++)
-        histogram[i] *= keep;
-    histogram[bin] += weight;
-}
-
-static int32_t best_target(const kb_jitter *jitter)
-{
-    const float cost = 100.0f * (float)jitter->settings.cost_ms;
-    float fast = 0.0f, slow = 0.0f, best_cost = 1e30f;
-    int32_t best = jitter->settings.max_ms;
-    for (int32_t d = KB_JITTER_BINS - 1; d >= jitter->settings.min_ms; d--) {
-        fast += jitter->fast[d];
-        slow += jitter->slow[d];
-        const float late = fast > slow ? fast : slow;
-        if (d <= jitter->settings.max_ms && (float)d + cost * late <= best_cost) {
-            best_cost = (float)d + cost * late;
-            best = d;
-        }
-    }
-    return best;
-}
-
-static void observe(kb_jitter *jitter, int64_t at_ns, int64_t timestamp)
-{
-    const int64_t transit = at_ns - ns_of(timestamp);
-    const int64_t second = at_ns / (1000 * NS_PER_MS);
-    const int64_t late = transit - jitter->least_transit;
+    const int64_t late = packet->at_ns - ns_of(timestamp) - jitter->lateness.least_transit;
     const int is_resumed = jitter->state == KB_JITTER_EMPTY;
-    if (jitter->observed == 0 || late > TIMELINE_BREAK_NS || late < -TIMELINE_BREAK_NS ||
-        (is_resumed && late > RESUME_BREAK_NS))
-        begin_timeline(jitter, transit, second);
-    else
-        note_transit(jitter, transit, second);
+    const int begins_timeline = late > TIMELINE_BREAK_NS || late < -TIMELINE_BREAK_NS ||
+                                (is_resumed && late > RESUME_BREAK_NS);
+    kb_lateness_observe(&jitter->lateness, &jitter->settings, packet->at_ns, timestamp, begins_timeline);
+    jitter->target_ms = jitter->lateness.target_ms;
 
-    const int64_t ms = (transit - jitter->least_transit) / NS_PER_MS;
-    const int bin = ms < KB_JITTER_BINS ? (int)ms : KB_JITTER_BINS - 1;
-    const float share = 1.0f / (float)(jitter->observed + 1u);
-    note_lateness(jitter->fast, bin, share > 1.0f / FAST_PACKETS ? share : 1.0f / FAST_PACKETS);
-    note_lateness(jitter->slow, bin, share > 1.0f / SLOW_PACKETS ? share : 1.0f / SLOW_PACKETS);
-    if (jitter->observed < UINT32_MAX)
-        jitter->observed++;
-    if (jitter->observed < KNOWN_AFTER) {
-        const int32_t best = best_target(jitter);
-        jitter->target_ms = best > jitter->settings.start_ms ? best : jitter->settings.start_ms;
-    } else if (jitter->observed % 8 == 0 || jitter->observed == KNOWN_AFTER) {
-        jitter->target_ms = best_target(jitter);
-    }
+    const uint16_t before = (uint16_t)(packet->sequence - 1u);
+    const kb_jitter_slot *slot = slot_of(jitter, before);
+    const int lost = jitter->has_position ? (int16_t)(packet->sequence - jitter->highest_sequence) - 1 : 0;
+    if (lost > 0 && packet->has_fec && !(slot->was_seen && slot->sequence == before))
+        kb_lateness_observe_copy(&jitter->lateness, packet->samples, lost > 1);
 }
 
 /* ---- packets in --------------------------------------------------------------------------------------------- */
@@ -201,10 +138,7 @@ kb_jitter_verdict kb_jitter_receive(kb_jitter *jitter, const kb_jitter_packet *p
     }
     jitter->stray_count = 0;
     jitter->last_timestamp = timestamp;
-    observe(jitter, packet->at_ns, timestamp);
-    const int is_behind =
-        jitter->has_position && (int16_t)(packet->sequence - jitter->highest_sequence) < 0;
-    jitter->reordered += ((is_behind ? 1.0f : 0.0f) - jitter->reordered) / SLOW_PACKETS;
+    observe(jitter, packet, timestamp);
 
     const int16_t ahead = (int16_t)(packet->sequence - jitter->next_sequence);
     if (jitter->has_position && ahead < 0) {
@@ -226,7 +160,7 @@ kb_jitter_verdict kb_jitter_receive(kb_jitter *jitter, const kb_jitter_packet *p
 
 static int64_t slack_ns(const kb_jitter *jitter, int64_t now_ns, int64_t timestamp)
 {
-    return now_ns - jitter->least_transit - ns_of(timestamp);
+    return now_ns - jitter->lateness.least_transit - ns_of(timestamp);
 }
 
 static kb_jitter_slot *later_packet(kb_jitter *jitter)
@@ -240,37 +174,70 @@ static kb_jitter_slot *later_packet(kb_jitter *jitter)
     return NULL;
 }
 
-static kb_jitter_step play(kb_jitter *jitter, kb_jitter_slot *slot)
+static float cost_of(const kb_jitter *jitter, int64_t delay_ns)
+{
+    return kb_lateness_cost(&jitter->lateness, (float)delay_ns / (float)NS_PER_MS);
+}
+
+/* Takes `samples` at `timestamp` as played; returns how many of them the guess may stand for. What was waited longer, or
+ * leaves the delay nearer to its best, was time put in. */
+static int32_t skip_held(kb_jitter *jitter, int64_t now_ns, int64_t timestamp, int32_t samples)
+{
+    const int32_t held = jitter->held_samples;
+    jitter->held_samples = 0;
+    if (held == 0 || held > SKIP_MOST || timestamp != jitter->next_timestamp)
+        return 0;
+    const int64_t slack = slack_ns(jitter, now_ns, timestamp);
+    if (cost_of(jitter, slack - ns_of(held)) > cost_of(jitter, slack))
+        return 0;
+    const int32_t skipped = held < samples ? held : samples;
+    jitter->held_samples = held - skipped;
+    return skipped;
+}
+
+static kb_jitter_step play(kb_jitter *jitter, kb_jitter_slot *slot, int64_t now_ns)
 {
     const int is_in_place = slot->timestamp == jitter->next_timestamp;
-    const kb_jitter_step step = {KB_JITTER_PLAY, slot->samples, slot, is_in_place ? jitter->held_samples : 0};
+    const int32_t held = is_in_place ? jitter->held_samples : 0;
+    const int32_t skipped = skip_held(jitter, now_ns, slot->timestamp, slot->samples);
     slot->is_stored = 0;
     jitter->next_sequence = (uint16_t)(slot->sequence + 1);
     jitter->next_timestamp = slot->timestamp + slot->samples;
-    jitter->held_samples = 0;
-    return step;
+    return (kb_jitter_step){KB_JITTER_PLAY, slot->samples - skipped, slot, held, skipped};
 }
 
 static kb_jitter_step conceal(kb_jitter *jitter, int64_t samples)
 {
     jitter->next_timestamp += samples;
-    return (kb_jitter_step){KB_JITTER_CONCEAL, (int32_t)samples, NULL, 0};
+    return (kb_jitter_step){KB_JITTER_CONCEAL, (int32_t)samples, NULL, 0, 0};
 }
 
 static kb_jitter_step hold(kb_jitter *jitter, int32_t samples)
 {
     if (jitter->held_samples >= GIVE_UP_SAMPLES) {
         jitter->state = KB_JITTER_EMPTY;
-        return (kb_jitter_step){KB_JITTER_SILENCE, samples, NULL, 0};
+        return (kb_jitter_step){KB_JITTER_SILENCE, samples, NULL, 0, 0};
     }
     const int32_t held = jitter->held_samples;
     jitter->held_samples += samples;
-    return (kb_jitter_step){KB_JITTER_HOLD, samples, NULL, held};
+    return (kb_jitter_step){KB_JITTER_HOLD, samples, NULL, held, 0};
 }
 
 static int64_t least_of(int64_t a, int64_t b)
 {
     return a < b ? a : b;
+}
+
+/* Repairs come late, if they come (a copy in a later packet, a packet that was asked for, another path): where enough of
+ * them do, the target is longer than the delay, and waiting makes it so. The wait is extrapolated once; it has to pay
+ * within the 6 s that the fast estimate looks back. */
+static int is_worth_waiting(const kb_jitter *jitter, int64_t slack)
+{
+    const int64_t target = jitter->target_ms * NS_PER_MS;
+    if (slack >= target)
+        return 0;
+    const float once = 100.0f * (float)jitter->settings.cost_ms * (float)(target - slack) / (float)PAYS_WITHIN_NS;
+    return cost_of(jitter, slack) - cost_of(jitter, target) > LEAST_GAIN + once;
 }
 
 /* The expected packet is missing and `later` is here: a loss. Everything but the last stretch is extrapolated,
@@ -280,9 +247,7 @@ static kb_jitter_step pass_loss(kb_jitter *jitter, kb_jitter_slot *later, int64_
     const int64_t gap = later->timestamp - jitter->next_timestamp;
     const int64_t last = least_of(gap, later->samples);
     const int has_copy = later->has_fec && gap == later->samples;
-    /* Repairs come late, if they come (a copy in a later packet, a packet that was asked for): where enough of them do,
-     * the target is longer than the delay, and waiting makes it so. */
-    if (!has_copy && slack_ns(jitter, now_ns, jitter->next_timestamp) < jitter->target_ms * NS_PER_MS)
+    if (!has_copy && is_worth_waiting(jitter, slack_ns(jitter, now_ns, jitter->next_timestamp)))
         return hold(jitter, samples);
     if (gap > last) {
         const int is_overdue = slack_ns(jitter, now_ns, later->timestamp) >= jitter->target_ms * NS_PER_MS;
@@ -293,15 +258,16 @@ static kb_jitter_step pass_loss(kb_jitter *jitter, kb_jitter_slot *later, int64_
             return conceal(jitter, least_of(gap - skip - last, samples));
     }
     const int32_t held = jitter->held_samples;
-    jitter->held_samples = 0;
     jitter->next_sequence = later->sequence;
     if (later->has_fec && last == later->samples) { /* a copy is as long as its carrier */
+        const int32_t skipped = skip_held(jitter, now_ns, jitter->next_timestamp, (int32_t)last);
         jitter->next_timestamp = later->timestamp;
-        return (kb_jitter_step){KB_JITTER_RECOVER, (int32_t)last, later, held};
+        return (kb_jitter_step){KB_JITTER_RECOVER, (int32_t)last - skipped, later, held, skipped};
     }
+    jitter->held_samples = 0;
     if (held >= last) {
         jitter->next_timestamp = later->timestamp;
-        return play(jitter, later);
+        return play(jitter, later, now_ns);
     }
     return conceal(jitter, last);
 }
@@ -330,13 +296,14 @@ kb_jitter_step kb_jitter_poll(kb_jitter *jitter, int64_t now_ns, int32_t samples
 {
     const int64_t target_ns = jitter->target_ms * NS_PER_MS;
     if (jitter->state == KB_JITTER_FILLING) {
-        if (slack_ns(jitter, now_ns, jitter->next_timestamp) < target_ns - START_EARLY_NS)
-            return (kb_jitter_step){KB_JITTER_SILENCE, samples, NULL, 0};
+        /* Starting at the nearest block is up to half a block early, not up to a whole one late. */
+        if (slack_ns(jitter, now_ns, jitter->next_timestamp) < target_ns - ns_of(samples) / 2)
+            return (kb_jitter_step){KB_JITTER_SILENCE, samples, NULL, 0, 0};
         jitter->state = KB_JITTER_PLAYING;
         leave_out_backlog(jitter, now_ns);
     }
     if (jitter->state == KB_JITTER_EMPTY)
-        return (kb_jitter_step){KB_JITTER_SILENCE, samples, NULL, 0};
+        return (kb_jitter_step){KB_JITTER_SILENCE, samples, NULL, 0, 0};
 
     for (;;) {
         kb_jitter_slot *next = stored(jitter, jitter->next_sequence);
@@ -357,29 +324,42 @@ kb_jitter_step kb_jitter_poll(kb_jitter *jitter, int64_t now_ns, int32_t samples
         const int64_t pause = next->timestamp - jitter->next_timestamp;
         if (pause > 0 && slack < target_ns)
             return conceal(jitter, least_of(pause, samples)); /* DTX: no packet was sent for this stretch */
-        return play(jitter, next);
+        return play(jitter, next, now_ns);
     }
 }
 
-int kb_jitter_advice(const kb_jitter *jitter, int64_t now_ns, int32_t ready, int32_t quantum)
+int32_t kb_jitter_wish(const kb_jitter *jitter, int64_t now_ns, int32_t ready, int32_t block)
 {
     if (jitter->state != KB_JITTER_PLAYING || jitter->held_samples > 0)
         return 0;
-    const int64_t slack = slack_ns(jitter, now_ns, jitter->next_timestamp);
-    const int64_t target_ns = jitter->target_ms * NS_PER_MS;
-    if (slack < target_ns - SLACK_MARGIN_NS)
-        return 1;
-    if (slack - ns_of(quantum) < target_ns + SLACK_MARGIN_NS)
+    const int32_t odd = ready % block;
+    const int64_t step = ns_of(block);
+    int64_t delay = slack_ns(jitter, now_ns, jitter->next_timestamp) + ns_of(ready - odd);
+    /* Half a ms, so that a reader who follows the target is not between two blocks. */
+    const int64_t target = jitter->target_ms * NS_PER_MS - NS_PER_MS / 2;
+    if (kb_jitter_is_overdue(jitter, now_ns))
+        return block - odd;
+    const int64_t blocks = (target - delay) / step;
+    delay += blocks * step;
+    int64_t more = 0;
+    if (delay > target && cost_of(jitter, delay - step) + LEAST_GAIN < cost_of(jitter, delay))
+        more = -1;
+    else if (delay < target && cost_of(jitter, delay + step) + LEAST_GAIN < cost_of(jitter, delay))
+        more = 1;
+    return (int32_t)((blocks + more) * block) - odd;
+}
+
+int kb_jitter_is_overdue(const kb_jitter *jitter, int64_t now_ns)
+{
+    if (jitter->state != KB_JITTER_PLAYING)
         return 0;
-    int32_t here = 0;
-    for (uint16_t i = 0; i < KB_JITTER_SLOTS && here < ready + quantum; i++) {
-        const uint16_t sequence = (uint16_t)(jitter->next_sequence + i);
-        const kb_jitter_slot *slot = &jitter->slots[sequence & (KB_JITTER_SLOTS - 1)];
-        if (!slot->is_stored || slot->sequence != sequence)
-            return 0;
-        here += slot->samples;
-    }
-    return -1;
+    const kb_jitter_slot *newest = &jitter->slots[jitter->highest_sequence & (KB_JITTER_SLOTS - 1)];
+    int64_t end = jitter->next_timestamp;
+    if (newest->is_stored && newest->sequence == jitter->highest_sequence)
+        end = newest->timestamp + newest->samples;
+    const int64_t late = slack_ns(jitter, now_ns, end);
+    const int64_t rare = (jitter->lateness.rare_ms + OVERDUE_MS) * NS_PER_MS;
+    return late > rare && late < OVERDUE_MOST_MS * NS_PER_MS;
 }
 
 double kb_jitter_delay_ms(const kb_jitter *jitter, int64_t now_ns)
@@ -393,16 +373,15 @@ int64_t kb_jitter_ideal_ns(const kb_jitter *jitter)
 {
     if (jitter->state != KB_JITTER_PLAYING)
         return 0;
-    return jitter->least_transit + ns_of(jitter->next_timestamp);
+    return jitter->lateness.least_transit + ns_of(jitter->next_timestamp);
 }
 
-int kb_jitter_is_here(const kb_jitter *jitter, int32_t samples)
+int32_t kb_jitter_here(const kb_jitter *jitter)
 {
     if (jitter->state != KB_JITTER_PLAYING)
         return 0;
     int64_t position = jitter->next_timestamp;
-    const int64_t end = position + samples;
-    for (uint16_t i = 0; i < KB_JITTER_SLOTS && position < end; i++) {
+    for (uint16_t i = 0; i < KB_JITTER_SLOTS; i++) {
         const uint16_t sequence = (uint16_t)(jitter->next_sequence + i);
         const kb_jitter_slot *slot = &jitter->slots[sequence & (KB_JITTER_SLOTS - 1)];
         const int is_next_here = slot->is_stored && slot->sequence == sequence;
@@ -410,22 +389,17 @@ int kb_jitter_is_here(const kb_jitter *jitter, int32_t samples)
         const int has_copy = !is_next_here && after->is_stored && after->has_fec &&
                              after->sequence == (uint16_t)(sequence + 1u) &&
                              after->timestamp - position == after->samples;
-        if (!is_next_here && !has_copy)
-            return 0;
-        if (is_next_here && slot->timestamp > position)
-            return 0;
+        if (!(is_next_here && slot->timestamp <= position) && !has_copy)
+            break;
         position = is_next_here ? slot->timestamp + slot->samples : after->timestamp;
     }
-    return position >= end;
+    const int64_t samples = position - jitter->next_timestamp;
+    return samples > 0 ? (int32_t)samples : 0;
 }
 
 kb_jitter_network kb_jitter_network_of(const kb_jitter *jitter)
 {
-    float late = 0.0f;
-    int ms = KB_JITTER_BINS - 1;
-    while (ms > 0 && (late += jitter->slow[ms]) <= 0.05f)
-        ms--;
-    return (kb_jitter_network){jitter->observed ? (float)ms : 0.0f, jitter->reordered};
+    return kb_lateness_network(&jitter->lateness);
 }
 
 int32_t kb_jitter_buffered(const kb_jitter *jitter)

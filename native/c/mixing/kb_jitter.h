@@ -1,27 +1,29 @@
 /* Jitter buffer of one RTP stream: which packet, or what instead of it, is due now. It is given the time and never
  * asks; it decodes nothing. Times are ns of CLOCK_MONOTONIC, positions are 48 kHz samples.
  *
- * The delay follows the deadline algorithm: `d` is how much longer than the fastest of the last 10 s a packet
- * travelled; the target is the d that minimises d + 100·C·P(late > d), C being the ms of delay that one per cent
- * of late packets is worth. P is the larger of a fast and a slow estimate, so it rises quickly and falls surely.
+ * The delay it aims at comes from kb_lateness. A packet that is not here when it is due is waited for: what is
+ * extrapolated meanwhile moves everything later, so no word is dropped, and the delay is worked off afterwards (or at
+ * once, when the wait was so short that the guess may stand for the beginning of the packet).
  */
 #ifndef KB_JITTER_H
 #define KB_JITTER_H
 
+#include "kb_lateness.h"
+
 #include <stdint.h>
 
 #define KB_JITTER_SLOTS 128u /* 1.28 s of 10 ms packets: above the longest delay by any packet time */
-#define KB_JITTER_BINS 512   /* of 1 ms; the last also holds everything later */
 #define KB_JITTER_PAYLOAD_BYTES 1456
 
-typedef struct kb_jitter_settings {
-    int32_t cost_ms; /* C */
-    int32_t min_ms;
-    int32_t start_ms; /* until enough packets were seen to know better */
-    int32_t max_ms;   /* beyond it packets are dropped rather than played so late */
-} kb_jitter_settings;
-
-#define KB_JITTER_DEFAULTS ((kb_jitter_settings){.cost_ms = 20, .min_ms = 2, .start_ms = 20, .max_ms = 400})
+/* By what the sound is for. The E-model itself has C = 34: 1 % of loss costs 4.5 of R, a ms beyond 177 costs 0.134.
+ * `cheap_ms`: those 177 less the 83 to 120 ms of capture, frame, codec, client's buffer and device. */
+#define KB_JITTER_SETTINGS(cost) \
+    ((kb_jitter_settings){.cost_ms = (cost), .min_ms = 2, .start_ms = 40, .max_ms = 400, .cheap_ms = 64})
+#define KB_JITTER_INTERPRETER KB_JITTER_SETTINGS(20) /* and the floor for the booths: every ms is worked with */
+#define KB_JITTER_FLOOR KB_JITTER_SETTINGS(40)       /* under an interpreter's voice */
+#define KB_JITTER_TALK_BACK KB_JITTER_SETTINGS(10)
+#define KB_JITTER_PHONE KB_JITTER_SETTINGS(40)
+#define KB_JITTER_DEFAULTS KB_JITTER_FLOOR
 
 typedef struct kb_jitter_packet {
     int64_t at_ns;
@@ -65,21 +67,14 @@ typedef struct kb_jitter_step {
     int32_t samples;
     const kb_jitter_slot *packet; /* valid until the next receive */
     int32_t held_samples;         /* how much was extrapolated in this packet's place while it was waited for */
+    int32_t skipped_samples;      /* so much of its beginning is to be left out: the guess stands for it */
 } kb_jitter_step;
-
-#define KB_JITTER_MINIMA 10 /* seconds */
 
 typedef enum kb_jitter_state {
     KB_JITTER_EMPTY,   /* no stream, or given up waiting */
     KB_JITTER_FILLING, /* the first packets wait for their delay */
     KB_JITTER_PLAYING,
 } kb_jitter_state;
-
-/* Of the slow memory: some 3000 packets, a minute of 20 ms ones. */
-typedef struct kb_jitter_network {
-    float late_p95_ms; /* so much longer than the fastest did 95 % of the packets travel, at most */
-    float reordered;   /* share of packets that came after one sent later; repairs (RED, RTX) are among them */
-} kb_jitter_network;
 
 typedef struct kb_jitter {
     kb_jitter_settings settings;
@@ -95,13 +90,8 @@ typedef struct kb_jitter {
     uint16_t stray_sequence; /* a sender that restarted below the window is believed after a few packets in order */
     int32_t stray_count;
 
-    int64_t minima[KB_JITTER_MINIMA]; /* least transit per second, ns */
-    int64_t minima_second;
-    int64_t least_transit;
-    uint32_t observed;
-    float fast[KB_JITTER_BINS], slow[KB_JITTER_BINS];
-    float reordered; /* share of the packets that came after one sent later */
-    int32_t target_ms;
+    kb_lateness lateness;
+    int32_t target_ms; /* lateness.target_ms */
 
     uint64_t skipped; /* packets dropped because they were beyond max_ms */
     kb_jitter_slot slots[KB_JITTER_SLOTS];
@@ -112,12 +102,18 @@ void kb_jitter_init(kb_jitter *jitter, const kb_jitter_settings *settings);
 /* A packet arrived. `payload` has packet->bytes ≤ KB_JITTER_PAYLOAD_BYTES bytes and is copied when stored. */
 kb_jitter_verdict kb_jitter_receive(kb_jitter *jitter, const kb_jitter_packet *packet, const uint8_t *payload);
 
-/* `samples` > 0 are needed at `now_ns`: what they are made of. A step may give more (a whole packet) or fewer. */
+/* `samples` > 0 are needed at `now_ns`: what they are made of. A step may give more (a whole packet) or fewer,
+ * and none when a packet is skipped as a whole: ask again. */
 kb_jitter_step kb_jitter_poll(kb_jitter *jitter, int64_t now_ns, int32_t samples);
 
-/* How far the delay is off in whole steps of `quantum` samples, for a caller who can cut or insert in silence:
- * −1 cut one quantum, 1 insert one, 0 leave. A cut is asked for only when `ready` + quantum samples are here. */
-int kb_jitter_advice(const kb_jitter *jitter, int64_t now_ns, int32_t ready, int32_t quantum);
+/* How many samples the caller, who has `ready` samples left and takes `block` at a time, had better insert (> 0) or may
+ * cut (< 0) before he goes on. A packet is needed at the block in which its first sample lies: what is left over of whole
+ * blocks is delay that protects nothing, and is always among what may be cut. */
+int32_t kb_jitter_wish(const kb_jitter *jitter, int64_t now_ns, int32_t ready, int32_t block);
+
+/* 1 when the packet behind those that are here is later than nearly all were and nothing behind it has come: likely a
+ * stall. What is here had better be stretched where it is a pause, before a word is played whose end is missing. */
+int kb_jitter_is_overdue(const kb_jitter *jitter, int64_t now_ns);
 
 /* How late the next packet may come and still be in time, now; ms above the fastest path. 0 unless playing. */
 double kb_jitter_delay_ms(const kb_jitter *jitter, int64_t now_ns);
@@ -125,8 +121,8 @@ double kb_jitter_delay_ms(const kb_jitter *jitter, int64_t now_ns);
 /* When the next sample would have no delay above the fastest path; 0 unless playing. */
 int64_t kb_jitter_ideal_ns(const kb_jitter *jitter);
 
-/* 1 when the next `samples` are packets that are here, or copies in them: no gap, no pause, nothing to wait for. */
-int kb_jitter_is_here(const kb_jitter *jitter, int32_t samples);
+/* How many of the next samples are packets that are here, or copies in them: up to a gap, a pause or the end. */
+int32_t kb_jitter_here(const kb_jitter *jitter);
 
 kb_jitter_network kb_jitter_network_of(const kb_jitter *jitter);
 

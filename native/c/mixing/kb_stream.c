@@ -5,23 +5,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FADE_FROM 2880 /* extrapolation is believable for 60 ms, and out at 120 */
+#define FADE_FROM 2880 /* extrapolation is believable for 60 ms, and out at 120: the background takes over … */
 #define FADE_TO 5760
-#define JOIN 240 /* 5 ms of crossfade where the decoder is set back, or speech returns after the fade */
+#define COMFORT_FROM 14400 /* … and goes at 300 to 400 ms, when the stream is given up */
+#define COMFORT_TO 19200
+#define JOIN KB_WSOLA_OVERLAP
 #define MAX_SANE 8.0f /* decoders stay near ±1; beyond is a broken stream, and one NaN would poison every mix */
 
-/* Silence, for cuts and inserts: below −55 dBFS, or within 4 dB of a background that is itself below −40. */
+/* A pause, for cuts and inserts: below −55 dBFS, or within 4 dB of a background that is itself below −40. */
 #define SILENCE_DB (-55.0f)
 #define BACKGROUND_MAX_DB (-40.0f)
 #define BACKGROUND_MARGIN_DB 4.0f
-/* Cuts in sound: ≤ 10 ms each 500 ms after 2 s of 60 ms too much. Until WSOLA comes they are the last resort, rare
- * enough not to be heard as roughness. */
-#define CUT_LEAST 120
-#define CUT_MOST 480
-#define CUT_EXCESS_MS 60.0
-#define CUT_PATIENCE 96000
-#define CUT_EVERY 24000
-#define BACKGROUND_RISE_DB 0.02f /* per KB_FRAME: 1 dB/s */
+#define BACKGROUND_RISE_DB 0.02f /* per 20 ms: 1 dB/s */
+
+#define CUT_LEAST 24 /* 0.5 ms: less is not worth a seam */
+/* Running sound is edited where it repeats itself, one period at a time, at most a fifth of the time. The likeness asked
+ * for falls with the excess and with the time it has lasted: noise and music have no period, and must not stay late. */
+#define EDIT_SPACING 1920
+#define EDIT_SHARE 5
+#define LIKENESS 0.85f
+#define LIKENESS_PER_MS 0.004f
+#define LIKENESS_PER_SECOND 0.1f
 
 int kb_stream_init(kb_stream *stream, const kb_opus_table *opus, const kb_jitter_settings *settings)
 {
@@ -36,6 +40,7 @@ int kb_stream_init(kb_stream *stream, const kb_opus_table *opus, const kb_jitter
     }
     stream->wire_level = 0x7f;
     stream->noise_db = SILENCE_DB;
+    stream->since_edit = stream->edit_spacing = EDIT_SPACING;
     stream->at = KB_STREAM_HISTORY;
     kb_jitter_init(&stream->jitter, settings);
     return 0;
@@ -96,36 +101,43 @@ static void forget_decoder(kb_stream *stream)
     stream->is_stale = 0;
 }
 
-static int fade_gain(int32_t run, float *gain)
+/* 1 up to `from`, 0 from `to` on. */
+static float falling(int32_t at, int32_t from, int32_t to)
 {
-    const float left = (float)(FADE_TO - run) / (float)(FADE_TO - FADE_FROM);
-    *gain = left > 1.0f ? 1.0f : left < 0.0f ? 0.0f : left;
-    return *gain > 0.0f;
+    const float left = (float)(to - at) / (float)(to - from);
+    return left > 1.0f ? 1.0f : left < 0.0f ? 0.0f : left;
 }
 
-/* Extrapolates into `out`, fading with the length of the run; zeros without the decoder's work once faded out.
- * libopus takes multiples of 2.5 ms, a sender's clock may have left another number: `out` has 2.5 ms to spare. */
+static float comfort_gain(int32_t run)
+{
+    return (1.0f - falling(run, FADE_FROM, FADE_TO)) * falling(run, COMFORT_FROM, COMFORT_TO);
+}
+
+/* Extrapolates into `out`, fading into the background with the length of the run; the decoder does no work once it is
+ * faded out. libopus takes multiples of 2.5 ms, a sender's clock may have left another number: `out` has 2.5 ms to
+ * spare. */
 static void extrapolate(kb_stream *stream, float *out, int32_t samples)
 {
-    float from, to;
-    const int is_audible = fade_gain(stream->concealed_run, &from);
-    stream->concealed_run += samples;
-    fade_gain(stream->concealed_run, &to);
+    const int32_t run = stream->concealed_run;
+    const float from = falling(run, FADE_FROM, FADE_TO);
+    const float to = falling(run + samples, FADE_FROM, FADE_TO);
+    stream->concealed_run = run < COMFORT_TO ? run + samples : run;
     const int32_t whole = (samples + 119) / 120 * 120;
-    if (!is_audible || stream->is_stale ||
+    if (from <= 0.0f || stream->is_stale ||
         stream->opus->decode(stream->decoder, NULL, 0, out, whole, 0) != whole ||
-        !kb_all_within(out, (size_t)samples, MAX_SANE)) {
+        !kb_all_within(out, (size_t)samples, MAX_SANE))
         memset(out, 0, (size_t)samples * sizeof *out);
-        return;
-    }
-    if (from < 1.0f || to < 1.0f)
+    else if (to < 1.0f)
         kb_apply_ramp(out, (size_t)samples, from, to);
+    const float noise_from = comfort_gain(run), noise_to = comfort_gain(run + samples);
+    if (noise_from > 0.0f || noise_to > 0.0f)
+        kb_comfort_add(&stream->comfort, out, (size_t)samples, noise_from, noise_to);
 }
 
 static void count_concealed(kb_stream *stream, int32_t samples)
 {
     stream->counts.concealed_samples += (uint64_t)samples;
-    if (stream->was_silent)
+    if (stream->is_run_quiet)
         stream->counts.quiet_samples += (uint64_t)samples;
     stream->concealed_rest += samples;
     stream->counts.concealed += (uint64_t)(stream->concealed_rest / 480);
@@ -152,39 +164,47 @@ static int decode(kb_stream *stream, const kb_jitter_slot *packet, float *out, i
     return 1;
 }
 
-/* The packet that was waited for is here after all: the decoder goes back to where it was before it guessed
- * (error of the next 80 ms −25 dB instead of −10), and a crossfade hides the seam to the guess. */
-static void decode_after_hold(kb_stream *stream, const kb_jitter_step *step, float *out)
+/* The packet that was waited for is here after all: the decoder goes back to where it was before it guessed (error of
+ * the next 80 ms −25 dB instead of −10), and what it would have guessed next hides the seam. */
+static void end_hold(kb_stream *stream)
 {
-    float tail[JOIN] = {0};
-    const int32_t run = stream->concealed_run;
-    const int fec = step->action == KB_JITTER_RECOVER;
-    extrapolate(stream, tail, JOIN);
-    memcpy(stream->decoder, stream->snapshot, stream->decoder_bytes);
-    stream->concealed_run = run;
-    if (decode(stream, step->packet, out, step->samples, fec)) {
-        if (step->samples >= JOIN)
-            kb_crossfade(out, tail, out, JOIN);
-        stream->concealed_run = 0;
-    } else {
-        extrapolate(stream, out, step->samples);
+    if (stream->has_snapshot && !stream->is_stale) {
+        float more[JOIN + 120];
+        extrapolate(stream, more, JOIN);
+        memcpy(stream->tail, more, sizeof stream->tail);
+        stream->has_tail = 1;
+        memcpy(stream->decoder, stream->snapshot, stream->decoder_bytes);
     }
+    stream->has_snapshot = 0;
+}
+
+static void join(kb_stream *stream, float *out, int32_t samples)
+{
+    const size_t n = samples < JOIN ? (size_t)samples : JOIN;
+    if (n == 0)
+        return;
+    if (stream->has_tail)
+        kb_crossfade(out, stream->tail, out, n);
+    else if (stream->concealed_run > FADE_FROM)
+        kb_apply_ramp(out, n, 0.0f, 1.0f);
+    stream->has_tail = 0;
+    stream->concealed_run = 0;
 }
 
 static void fill_real(kb_stream *stream, const kb_jitter_step *step, float *out)
 {
     const int fec = step->action == KB_JITTER_RECOVER;
-    if (stream->has_snapshot && step->held_samples > 0 && !stream->is_stale) {
-        decode_after_hold(stream, step, out);
-    } else if (decode(stream, step->packet, out, step->samples, fec)) {
-        if (stream->concealed_run > FADE_FROM && step->samples >= JOIN)
-            kb_apply_ramp(out, JOIN, 0.0f, 1.0f);
-        stream->concealed_run = 0;
+    const int32_t whole = step->samples + step->skipped_samples;
+    if (step->held_samples > 0)
+        end_hold(stream);
+    stream->has_snapshot = 0;
+    if (decode(stream, step->packet, out, whole, fec)) {
+        memmove(out, out + step->skipped_samples, (size_t)step->samples * sizeof *out);
+        join(stream, out, step->samples);
     } else {
         extrapolate(stream, out, step->samples);
         count_concealed(stream, step->samples);
     }
-    stream->has_snapshot = 0;
     if (fec) {
         stream->counts.recovered++;
         stream->counts.recovered_samples += (uint64_t)step->samples;
@@ -197,6 +217,8 @@ static void fill_guess(kb_stream *stream, const kb_jitter_step *step, float *out
         memcpy(stream->snapshot, stream->decoder, stream->decoder_bytes);
         stream->has_snapshot = 1;
     }
+    if (stream->concealed_run == 0)
+        stream->is_run_quiet = stream->was_quiet;
     extrapolate(stream, out, step->samples);
     count_concealed(stream, step->samples);
 }
@@ -220,8 +242,8 @@ static void fill(kb_stream *stream, int64_t now_ns, int is_wanted, size_t wanted
         stream->ready += (size_t)step.samples;
         if (!is_wanted || step.action == KB_JITTER_SILENCE) {
             memset(out, 0, (size_t)step.samples * sizeof *out);
-            stream->concealed_run = FADE_TO;
-            stream->has_snapshot = 0;
+            stream->concealed_run = COMFORT_TO;
+            stream->has_snapshot = stream->has_tail = 0;
             stream->is_stale |= !is_wanted;
         } else if (step.action == KB_JITTER_PLAY || step.action == KB_JITTER_RECOVER) {
             fill_real(stream, &step, out);
@@ -231,8 +253,7 @@ static void fill(kb_stream *stream, int64_t now_ns, int is_wanted, size_t wanted
     }
 }
 
-/* ---- keeping the delay: cuts and inserts in silence ------------------------------------------------------------
- * In running speech a later issue adds one pitch-synchronous (WSOLA) operation of ≤ 8 ms per ≥ 40 ms, here. */
+/* ---- keeping the delay ---------------------------------------------------------------------------------------- */
 
 static float silence_threshold(const kb_stream *stream)
 {
@@ -241,103 +262,133 @@ static float silence_threshold(const kb_stream *stream)
     return background > SILENCE_DB ? background : SILENCE_DB;
 }
 
-static int is_silent(kb_stream *stream, size_t samples)
+static int is_quiet(kb_stream *stream, size_t samples)
 {
-    /* By halves of 10 ms: the onset of a word must not hide in the average of a long stretch. */
-    for (size_t at = 0; at + 480 <= samples; at += 480)
-        if (kb_level_db(kb_energy(unsettled(stream) + at, 480), 480) >= silence_threshold(stream))
+    /* By 10 ms: the onset of a word must not hide in the average of a long stretch. */
+    for (size_t at = 0; at < samples; at += 480) {
+        const size_t n = samples - at < 480 ? samples - at : 480;
+        if (kb_level_db(kb_energy(unsettled(stream) + at, n), n) >= silence_threshold(stream))
             return 0;
+    }
     return 1;
 }
 
-static void count_cut(kb_stream *stream, size_t samples)
+static void cut(kb_stream *stream, size_t lag)
 {
-    stream->ready -= samples;
-    stream->counts.cut_samples += samples;
+    stream->ready = kb_wsola_cut(unsettled(stream), stream->ready, lag);
+    stream->counts.cut_samples += lag;
     stream->counts.cut = stream->counts.cut_samples / 480;
 }
 
-/* Takes `samples` out of the first `span` with a crossfade; span ≥ samples + 2·JOIN. */
-static void cut(kb_stream *stream, size_t span, size_t samples)
+static void insert(kb_stream *stream, size_t lag)
 {
-    float *at = unsettled(stream) + (span - samples - JOIN) / 2;
-    kb_crossfade(at, at, at + samples, JOIN);
-    const size_t moved = stream->ready - (size_t)(at + samples + JOIN - unsettled(stream));
-    memmove(at + JOIN, at + samples + JOIN, moved * sizeof *at);
-    count_cut(stream, samples);
-}
-
-/* Plays the first 10 ms twice with a crossfade; needs 15 ms. */
-static void insert_10_ms(kb_stream *stream)
-{
-    float joined[JOIN];
-    float *first = unsettled(stream);
-    kb_crossfade(joined, first + 480, first, JOIN);
-    memmove(first + 480 + JOIN, first + JOIN, (stream->ready - JOIN) * sizeof *first);
-    memcpy(first + 480, joined, sizeof joined);
-    stream->ready += 480;
-    stream->counts.inserted_samples += 480;
+    stream->ready = kb_wsola_insert(unsettled(stream), stream->ready, lag);
+    stream->counts.inserted_samples += lag;
     stream->counts.inserted = stream->counts.inserted_samples / 480;
 }
 
-/* Takes one stretch of 2.5 to 10 ms out of running sound where it resembles what follows best, so that the seam keeps
- * the waveform's period. Needs two frames. */
-static void cut_in_sound(kb_stream *stream)
+static size_t least_of(size_t a, size_t b)
 {
-    float *at = unsettled(stream) + KB_FRAME / 2;
-    size_t best = CUT_LEAST;
-    float best_likeness = -2.0f;
-    for (size_t lag = CUT_LEAST; lag <= CUT_MOST; lag++) {
-        const float *after = at + lag;
-        float product = 0.0f, power = 1e-9f;
-        for (size_t i = 0; i < JOIN; i++) {
-            product += at[i] * after[i];
-            power += after[i] * after[i];
-        }
-        const float likeness = product / sqrtf(power);
-        if (likeness > best_likeness) {
-            best_likeness = likeness;
-            best = lag;
-        }
+    return a < b ? a : b;
+}
+
+static size_t most_of(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+/* How long a cut may be, of `wish` at most, so that a block is left without asking for what is not here. */
+static size_t cut_room(const kb_stream *stream, size_t frame, size_t wish)
+{
+    const size_t here = stream->ready + (size_t)kb_jitter_here(&stream->jitter);
+    const size_t kept = most_of(frame, JOIN);
+    return here <= kept ? 0 : least_of(wish, here - kept);
+}
+
+/* In a pause of the speaker: any stretch may go or be said twice. */
+static void edit_pause(kb_stream *stream, int64_t now_ns, int is_wanted, size_t frame, int32_t wish)
+{
+    if (wish < 0) {
+        const size_t lag = cut_room(stream, frame, least_of((size_t)-wish, is_wanted ? frame : KB_FRAME));
+        if (lag < CUT_LEAST)
+            return;
+        const size_t span = most_of(frame, JOIN) + lag;
+        fill(stream, now_ns, is_wanted, span);
+        if (is_quiet(stream, span))
+            cut(stream, lag);
+        return;
     }
-    kb_crossfade(at, at, at + best, JOIN);
-    const size_t moved = stream->ready - (size_t)(at + best + JOIN - unsettled(stream));
-    memmove(at + JOIN, at + best + JOIN, moved * sizeof *at);
-    count_cut(stream, best);
+    fill(stream, now_ns, is_wanted, most_of(frame, JOIN));
+    if (stream->concealed_run == 0 && is_quiet(stream, most_of(frame, JOIN)))
+        insert(stream, least_of((size_t)wish, frame));
 }
 
-/* Sound without pauses (a hall, music, a steady tone) that is far too late gets nearer in small cuts: a drifting clock
- * or a stall would otherwise stay in its delay for ever. */
-static int must_cut_in_sound(kb_stream *stream, int64_t now_ns, size_t frame)
+static int is_alike(kb_stream *stream, float likeness, int32_t wish)
 {
-    const double excess_ms = kb_stream_delay_ms(stream, now_ns) - (double)stream->jitter.target_ms;
-    stream->overdue_samples = excess_ms > CUT_EXCESS_MS ? stream->overdue_samples + (int32_t)frame : 0;
-    if (stream->overdue_samples < CUT_PATIENCE)
-        return 0;
-    stream->overdue_samples = CUT_PATIENCE - CUT_EVERY;
-    return 1;
+    const float ms = (float)(wish < 0 ? -wish : wish) / 48.0f;
+    const float seconds = (float)stream->since_edit / (float)KB_OPUS_RATE;
+    return likeness >= LIKENESS - LIKENESS_PER_MS * ms - LIKENESS_PER_SECOND * seconds;
 }
 
-static void adjust(kb_stream *stream, int advice, size_t frame)
+/* In running sound: one period of it. */
+static void edit_sound(kb_stream *stream, int64_t now_ns, size_t frame, int32_t wish)
 {
-    /* What lies beyond whole frames is delay that protects nothing: the next packet is needed no later for it. */
-    const size_t odd = stream->ready % frame;
-    if (advice < 0 && is_silent(stream, 2 * frame)) {
-        cut(stream, 2 * frame, frame);
-    } else if (odd >= 120 && is_silent(stream, frame + odd)) {
-        cut(stream, frame + odd, odd);
-    } else if (advice > 0 && is_silent(stream, frame)) {
-        for (size_t inserted = 0; inserted < frame; inserted += 480)
-            insert_10_ms(stream);
+    size_t lag;
+    if (wish < 0) {
+        const size_t most = cut_room(stream, frame, least_of((size_t)-wish, KB_WSOLA_MOST));
+        if (most < KB_WSOLA_LEAST)
+            return;
+        fill(stream, now_ns, 1, most_of(frame, JOIN) + most);
+        const float *first = unsettled(stream);
+        const kb_wsola_match match = kb_wsola_search(first, first + KB_WSOLA_LEAST, (int32_t)(most - KB_WSOLA_LEAST + 1));
+        if (!is_alike(stream, match.likeness, wish))
+            return;
+        lag = KB_WSOLA_LEAST + (size_t)match.at;
+        cut(stream, lag);
+    } else {
+        fill(stream, now_ns, 1, most_of(frame, JOIN));
+        if (stream->concealed_run > 0)
+            return;
+        const float *first = unsettled(stream);
+        const int32_t count = KB_WSOLA_MOST - KB_WSOLA_LEAST + 1;
+        const kb_wsola_match match = kb_wsola_search(first, first - KB_WSOLA_MOST, count);
+        if (!is_alike(stream, match.likeness, wish))
+            return;
+        lag = KB_WSOLA_MOST - (size_t)match.at;
+        insert(stream, lag);
     }
+    stream->since_edit = 0;
+    stream->edit_spacing = (int32_t)most_of(EDIT_SPACING, EDIT_SHARE * lag);
 }
 
-static void settle(kb_stream *stream, size_t samples)
+static void edit(kb_stream *stream, int64_t now_ns, int is_wanted, size_t frame)
 {
-    stream->ready -= samples;
-    stream->at += samples;
-    stream->settled += (int64_t)samples;
+    if (stream->concealed_run > 0 && is_wanted)
+        return;
+    const int32_t wish = kb_jitter_wish(&stream->jitter, now_ns, (int32_t)stream->ready, (int32_t)frame);
+    if (wish == 0)
+        return;
+    /* Nobody hears what is not wanted: its delay may be put right at once. */
+    if (stream->was_quiet || !is_wanted)
+        edit_pause(stream, now_ns, is_wanted, frame, wish);
+    else if (stream->since_edit >= stream->edit_spacing)
+        edit_sound(stream, now_ns, frame, wish);
 }
+
+static void note_level(kb_stream *stream, const float *made, size_t frame)
+{
+    const float db = kb_level_db(kb_energy(made, frame), frame);
+    stream->was_quiet = db < silence_threshold(stream);
+    if (stream->concealed_run > 0)
+        return;
+    if (stream->was_quiet)
+        kb_comfort_keep(&stream->comfort, made, frame);
+    stream->noise_db += BACKGROUND_RISE_DB * (float)frame / (float)KB_FRAME;
+    if (db < stream->noise_db)
+        stream->noise_db = db > -90.0f ? db : -90.0f;
+}
+
+/* ---- the line ------------------------------------------------------------------------------------------------- */
 
 static void make_room(kb_stream *stream)
 {
@@ -348,34 +399,27 @@ static void make_room(kb_stream *stream)
     stream->at = KB_STREAM_HISTORY;
 }
 
+static void produce_block(kb_stream *stream, int64_t now_ns, size_t frame, int is_wanted)
+{
+    make_room(stream);
+    edit(stream, now_ns, is_wanted, frame);
+    fill(stream, now_ns, is_wanted, frame);
+    const float *made = unsettled(stream);
+    stream->ready -= frame;
+    stream->at += frame;
+    stream->settled += (int64_t)frame;
+    if (stream->since_edit < INT32_MAX / 2)
+        stream->since_edit += (int32_t)frame;
+    if (is_wanted)
+        note_level(stream, made, frame);
+}
+
 void kb_stream_produce(kb_stream *stream, int64_t now_ns, int64_t until, int is_wanted)
 {
-    if (until <= stream->settled)
-        return;
-    const int64_t missing = until - stream->settled;
-    const size_t frame = missing < KB_FRAME ? (size_t)missing : KB_FRAME;
-    make_room(stream);
-    /* Unheard frames count as silence: their delay may be put right at once. */
-    int advice = 0;
-    if ((stream->was_silent || !is_wanted) && stream->ready < frame)
-        advice =
-            kb_jitter_advice(&stream->jitter, now_ns, (int32_t)(frame - stream->ready), (int32_t)frame);
-    const int in_sound = !stream->was_silent && is_wanted && must_cut_in_sound(stream, now_ns, frame);
-    fill(stream, now_ns, is_wanted, in_sound ? 2 * KB_FRAME : advice < 0 ? 2 * frame : frame);
-    if (in_sound)
-        cut_in_sound(stream);
-    else if (stream->was_silent || !is_wanted)
-        adjust(stream, advice, frame);
-
-    const float *made = unsettled(stream);
-    settle(stream, frame);
-    if (!is_wanted)
-        return;
-    const float db = kb_level_db(kb_energy(made, frame), frame);
-    stream->was_silent = db < silence_threshold(stream);
-    stream->noise_db += BACKGROUND_RISE_DB * (float)frame / (float)KB_FRAME;
-    if (db < stream->noise_db)
-        stream->noise_db = db > -90.0f ? db : -90.0f;
+    while (stream->settled < until) {
+        const int64_t missing = until - stream->settled;
+        produce_block(stream, now_ns, missing < KB_FRAME ? (size_t)missing : KB_FRAME, is_wanted);
+    }
 }
 
 const float *kb_stream_at(const kb_stream *stream, int64_t position)
@@ -389,7 +433,7 @@ const float *kb_stream_at(const kb_stream *stream, int64_t position)
 int kb_stream_is_here(const kb_stream *stream, int32_t samples)
 {
     const int32_t missing = samples - (int32_t)stream->ready;
-    return missing <= 0 || kb_jitter_is_here(&stream->jitter, missing);
+    return missing <= 0 || kb_jitter_here(&stream->jitter) >= missing;
 }
 
 int64_t kb_stream_ideal_ns(const kb_stream *stream)

@@ -6,8 +6,10 @@
 #ifndef KB_STREAM_H
 #define KB_STREAM_H
 
+#include "kb_comfort.h"
 #include "kb_jitter.h"
 #include "kb_opus_table.h"
+#include "kb_wsola.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -37,13 +39,18 @@ typedef struct kb_stream {
     void *decoder;
     void *snapshot; /* the decoder's state before it began to extrapolate for a packet not here yet */
     size_t decoder_bytes;
-    uint8_t has_snapshot, is_stale, was_silent;
-    uint8_t wire_level; /* RFC 6464 of the last packet, 0x7f when unknown */
-    float path_ms; /* from capture to the quickest arrivals, as the last packet said */
-    int32_t concealed_run; /* samples extrapolated since the last real one */
+    uint8_t has_snapshot, is_stale, has_tail;
+    uint8_t was_quiet;      /* the last block was a pause of the speaker */
+    uint8_t is_run_quiet;   /* the block before the present extrapolation was */
+    uint8_t wire_level;     /* RFC 6464 of the last packet, 0x7f when unknown */
+    float path_ms;          /* from capture to the quickest arrivals, as the last packet said */
+    int32_t concealed_run;  /* samples extrapolated since the last real one */
     int32_t concealed_rest; /* not yet counted in units of 10 ms */
-    int32_t overdue_samples; /* for how long the delay has been far over its target */
-    float noise_db;          /* follows the quietest frames */
+    int32_t since_edit;     /* samples since the last edit in running sound */
+    int32_t edit_spacing;   /* samples it must be away from the next */
+    float noise_db;         /* follows the quietest blocks */
+    float tail[KB_WSOLA_OVERLAP]; /* the guess goes on: the next real samples fade out of it */
+    kb_comfort comfort;
     kb_jitter jitter;
     kb_stream_counts counts;
     int64_t settled; /* position of line[at] */
