@@ -66,7 +66,7 @@ static void observe(kb_jitter *jitter, const kb_jitter_packet *packet, int64_t t
     const kb_jitter_slot *slot = slot_of(jitter, before);
     const int lost = jitter->has_position ? (int16_t)(packet->sequence - jitter->highest_sequence) - 1 : 0;
     if (lost > 0 && packet->has_fec && !(slot->was_seen && slot->sequence == before))
-        kb_lateness_observe_copy(&jitter->lateness, packet->samples, lost > 1);
+        kb_lateness_observe_copy(&jitter->lateness, packet->samples, lost);
 }
 
 /* ---- packets in --------------------------------------------------------------------------------------------- */

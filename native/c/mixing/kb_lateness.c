@@ -9,6 +9,8 @@
 #define SLOW_PACKETS 3000.0f
 #define SLOW_YOUNG 1000.0f /* memory of the slow one while it knows less: before, one stall would be a habit */
 #define HABIT_PACKETS 500u /* a loss within 10 s of another one is no accident */
+#define BURST_MOST 4 /* losses in a row; more are an outage, of which no copy helps */
+#define BURST_SHARE 0.4f
 #define KNOWN_AFTER 50u /* packets before the target may go below its start */
 #define CHEAPER 5.6f    /* 0.134 / 0.024, G.107's two slopes of the delay impairment */
 #define BEYOND_SHARE 0.25f
@@ -146,15 +148,17 @@ void kb_lateness_observe(kb_lateness *lateness, const kb_jitter_settings *settin
     update_cost(lateness, settings);
 }
 
-void kb_lateness_observe_copy(kb_lateness *lateness, int32_t samples, int in_burst)
+void kb_lateness_observe_copy(kb_lateness *lateness, int32_t samples, int lost)
 {
-    if (in_burst || lateness->since_copy < HABIT_PACKETS) {
-        const int64_t transit = lateness->last_at_ns - ns_of(lateness->last_timestamp - samples);
-        const int bin = bin_of(transit - lateness->least_transit);
-        note_lateness(lateness->fast, bin, weight_of(lateness->observed, 1.0f, FAST_PACKETS));
-        note_lateness(lateness->slow, bin, weight_of(lateness->observed, SLOW_YOUNG, SLOW_PACKETS));
-    }
+    const int is_burst = lost > 1 && lost <= BURST_MOST;
+    const float share = lateness->since_copy < HABIT_PACKETS ? 1.0f : is_burst ? BURST_SHARE : 0.0f;
     lateness->since_copy = 0;
+    if (share <= 0.0f)
+        return;
+    const int64_t transit = lateness->last_at_ns - ns_of(lateness->last_timestamp - samples);
+    const int bin = bin_of(transit - lateness->least_transit);
+    note_lateness(lateness->fast, bin, share * weight_of(lateness->observed, 1.0f, FAST_PACKETS));
+    note_lateness(lateness->slow, bin, share * weight_of(lateness->observed, SLOW_YOUNG, SLOW_PACKETS));
 }
 
 float kb_lateness_cost(const kb_lateness *lateness, float ms)

@@ -11,7 +11,8 @@
  * A stall (everything waits, then comes at once) is one event and not as many as there were packets: it
  * counts once in the fast histogram and fully in the slow one, so one stall leaves no delay and ten a minute do. A
  * lost packet whose copy (FEC) came counts as one that came with its copy, unless it is alone in 10 s: where
- * losses are frequent it is worth waiting for copies, where one is lost it is not.
+ * losses are frequent it is worth waiting for copies, where one is lost it is not. A short burst alone counts so
+ * much that it is waited for during 2 s.
  */
 #ifndef KB_LATENESS_H
 #define KB_LATENESS_H
@@ -56,8 +57,8 @@ void kb_lateness_init(kb_lateness *lateness, const kb_jitter_settings *settings)
 void kb_lateness_observe(kb_lateness *lateness, const kb_jitter_settings *settings, int64_t at_ns, int64_t timestamp,
                          int begins_timeline);
 
-/* The packet just observed has the copy of a lost one `samples` before it, the last of a burst when `in_burst`. */
-void kb_lateness_observe_copy(kb_lateness *lateness, int32_t samples, int in_burst);
+/* The packet just observed has the copy of a lost one `samples` before it, the last of `lost` in a row. */
+void kb_lateness_observe_copy(kb_lateness *lateness, int32_t samples, int lost);
 
 /* What a delay of `ms` above the fastest path costs, in ms of w. */
 float kb_lateness_cost(const kb_lateness *lateness, float ms);
