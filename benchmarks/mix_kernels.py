@@ -68,13 +68,12 @@ def main() -> None:
         ("all within", lambda: _mixing.all_within(src, 8.0), lambda: kernels.all_within(src, 8.0)),
         ("true peak 4×", lambda: _mixing.true_peak(wide), lambda: limiter.true_peak(wide)),
         ("limiter, idle", lambda: idle.run(src), None),
-        ("limiter, limiting", lambda: busy.run(loud), lambda: limiter.limit(loud)),
+        # Works in place, hence the copy: its own output would not be too loud any more.
+        ("limiter, limiting", lambda: busy.run(loud.copy()), lambda: limiter.limit(loud)),
     ]
     print(f"{'960 samples':20}{'native ns':>12}{'numpy ns':>12}{'ratio':>8}")
     for name, native, reference in rows:
         native_ns = best_ns(native, seconds)
-        if name == "limiter, limiting":
-            loud[:] = rng.uniform(-2, 2, FRAME)
         if reference is None:
             print(f"{name:20}{native_ns:12.0f}")
             continue

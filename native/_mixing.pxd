@@ -53,8 +53,10 @@ cdef extern from "kb_limiter.h" nogil:
         KB_LIMITER_DELAY
         KB_LIMITER_MAX_BLOCK
     ctypedef struct kb_limiter:
-        pass
+        int32_t is_open
     void kb_limiter_reset(kb_limiter *limiter)
+    void kb_limiter_lower(kb_limiter *limiter, float by_db, uint32_t samples)
+    int kb_limiter_equals(const kb_limiter *limiter, const kb_limiter *other)
     void kb_limiter_run(kb_limiter *limiter, float *samples, size_t n)
 
 

@@ -115,9 +115,20 @@ cdef class Limiter:
         if samples.shape[0]:
             kb_limiter_run(&self._limiter, &samples[0], samples.shape[0])
 
-    def state(self):
-        """The whole state as bytes, to compare two limiters."""
-        return (<char *>&self._limiter)[:sizeof(kb_limiter)]
+    def lower(self, float by_db, uint32_t samples=0):
+        """Moves the ceiling to `by_db` below its own, linearly within `samples`. ValueError below 0."""
+        if not by_db >= 0:
+            raise ValueError("the ceiling is not raised above its own")
+        kb_limiter_lower(&self._limiter, by_db, samples)
+
+    def equals(self, Limiter other not None):
+        """Whether both give the same for the same input from now on."""
+        return bool(kb_limiter_equals(&self._limiter, &other._limiter))
+
+    @property
+    def is_open(self):
+        """Whether the gain is 1 and stays so without an overload."""
+        return bool(self._limiter.is_open)
 
 
 cdef class DuckingCurve:

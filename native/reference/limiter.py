@@ -16,6 +16,7 @@ REACH: Final = 8
 DELAY: Final = 64
 WINDOW: Final = DELAY - REACH + 1
 CEILING: Final = 0.8861
+RISE: Final = 2.0**-16
 KAISER_BETA: Final = 4.0
 
 
@@ -40,16 +41,23 @@ def true_peak(samples: Samples) -> NDArray[np.float64]:
     return result
 
 
-def limit(samples: Samples) -> NDArray[np.float64]:
-    """The limiter's output for an input after silence: as long as the input, 64 samples late."""
+def limit(samples: Samples, ceiling: NDArray[np.float64] | float = CEILING) -> NDArray[np.float64]:
+    """The limiter's output for an input after silence: as long as the input, 64 samples late.
+
+    `ceiling` is a number, or one per sample of the input.
+    """
     x = np.concatenate([np.zeros(4 * DELAY), samples, np.zeros(4 * DELAY)])
     padded = np.pad(x, REACH).astype(np.float32)
-    wanted = np.minimum(1.0, CEILING / np.maximum(true_peak(padded), 1e-9))
+    ceilings = np.full(len(x), CEILING)
+    ceilings[4 * DELAY : 4 * DELAY + len(samples)] = ceiling
+    wanted = np.minimum(1.0, ceilings / np.maximum(true_peak(padded), 1e-9))
     ones = np.ones(WINDOW - 1)
     least = np.lib.stride_tricks.sliding_window_view(np.concatenate([wanted, ones]), WINDOW).min(
         axis=1
     )
-    gain = np.lib.stride_tricks.sliding_window_view(np.concatenate([ones, least]), WINDOW).mean(
+    line = RISE * np.arange(len(least))
+    eased = np.minimum.accumulate(least - line) + line
+    gain = np.lib.stride_tricks.sliding_window_view(np.concatenate([ones, eased]), WINDOW).mean(
         axis=1
     )
     limited: NDArray[np.float64] = (x * gain)[3 * DELAY : 3 * DELAY + len(samples)]

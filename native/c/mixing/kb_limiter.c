@@ -1,6 +1,7 @@
 #include "kb_limiter.h"
 #include "kb_isa.h"
 
+#include <math.h>
 #include <string.h>
 
 #pragma GCC optimize("O3", "no-math-errno", "no-trapping-math", "associative-math", "no-signed-zeros")
@@ -8,20 +9,54 @@
 #define EDGE (KB_LIMITER_WINDOW - 1)
 #define SPAN (KB_LIMITER_MAX_BLOCK + EDGE)
 
+_Static_assert(sizeof(kb_limiter) == (KB_LIMITER_PAST + 2 * EDGE + 5) * sizeof(float), "compared as bytes");
+
 void kb_limiter_reset(kb_limiter *limiter)
 {
-    memset(limiter->past, 0, sizeof limiter->past);
+    memset(limiter, 0, sizeof *limiter);
     for (size_t i = 0; i < EDGE; i++)
-        limiter->wanted[i] = limiter->least[i] = 1.0f;
+        limiter->wanted[i] = limiter->eased[i] = 1.0f;
+    limiter->ceiling = limiter->ceiling_target = KB_LIMITER_CEILING;
     limiter->is_open = 1;
 }
 
-KB_CLONES static void want(float *restrict out, const float *restrict peaks, size_t n)
+void kb_limiter_lower(kb_limiter *limiter, float by_db, uint32_t samples)
 {
-    for (size_t i = 0; i < n; i++) {
-        const float gain = KB_LIMITER_CEILING / (peaks[i] > 1e-9f ? peaks[i] : 1e-9f);
+    const float target = by_db > 0.0f ? KB_LIMITER_CEILING * powf(10.0f, by_db * -0.05f) : KB_LIMITER_CEILING;
+    if (target == limiter->ceiling_target)
+        return;
+    limiter->ceiling_target = target;
+    limiter->ceiling_left = samples;
+    limiter->ceiling_step = samples ? (target - limiter->ceiling) / (float)samples : 0.0f;
+    if (!samples)
+        limiter->ceiling = target;
+}
+
+int kb_limiter_equals(const kb_limiter *limiter, const kb_limiter *other)
+{
+    return memcmp(limiter, other, sizeof *limiter) == 0;
+}
+
+KB_CLONES static void want(float *restrict out, const float *restrict peaks, size_t n, float ceiling, float step)
+{
+    for (int32_t i = 0; i < (int32_t)n; i++) {
+        const float gain = (ceiling + step * (float)i) / (peaks[i] > 1e-9f ? peaks[i] : 1e-9f);
         out[i] = gain < 1.0f ? gain : 1.0f;
     }
+}
+
+/* The ceiling's ramp and what follows it, each in one pass. */
+static void want_under_moving(kb_limiter *limiter, float *out, const float *peaks, size_t n)
+{
+    const size_t moving = limiter->ceiling_left < n ? limiter->ceiling_left : n;
+    want(out, peaks, moving, limiter->ceiling, limiter->ceiling_step);
+    limiter->ceiling_left -= (uint32_t)moving;
+    limiter->ceiling += limiter->ceiling_step * (float)moving;
+    if (limiter->ceiling_left)
+        return;
+    limiter->ceiling = limiter->ceiling_target;
+    limiter->ceiling_step = 0.0f;
+    want(out + moving, peaks + moving, n - moving, limiter->ceiling, 0.0f);
 }
 
 KB_CLONES static void least_of_pair(float *restrict out, const float *restrict in, size_t n, size_t step)
@@ -47,6 +82,35 @@ static void windowed_least(float *restrict out, const float *restrict in, size_t
     least_of_pair(b, a, left -= 8, 8);
     least_of_pair(a, b, left -= 16, 16);
     least_of_pair(out, a, n, KB_LIMITER_WINDOW - 32);
+}
+
+KB_CLONES static void tilt(float *restrict out, const float *restrict in, size_t n)
+{
+    for (int32_t i = 0; i < (int32_t)n; i++)
+        out[i] = in[i] - KB_LIMITER_RISE * (float)i;
+}
+
+KB_CLONES static void tilt_back(float *restrict out, const float *restrict in, size_t n)
+{
+    for (int32_t i = 0; i < (int32_t)n; i++)
+        out[i] = in[i] + KB_LIMITER_RISE * (float)i;
+}
+
+/* values[i] = min(values[i], values[i − 1] + rise) from i = 1 on. Against a line that rises as fast this is the
+ * running minimum, which doubling finds without waiting for each sample's forerunner. */
+static void ease(float *values, size_t n)
+{
+    float a[SPAN], b[SPAN];
+    float *from = a, *to = b;
+    tilt(from, values, n);
+    for (size_t step = 1; step < n; step *= 2) {
+        memcpy(to, from, step * sizeof *to);
+        least_of_pair(to + step, from, n - step, step);
+        float *swapped = from;
+        from = to;
+        to = swapped;
+    }
+    tilt_back(values, from, n);
 }
 
 KB_CLONES static void gather_mean(float *restrict out, const float *restrict in, const float *restrict eights,
@@ -85,6 +149,14 @@ KB_CLONES static void multiply(float *restrict out, const float *restrict in, co
         out[i] = in[i] * gain[i];
 }
 
+/* A number that is none would stay in no state here, but in an encoder behind: it ends as a sample of silence. */
+static void silence_insane(float *samples, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!(fabsf(samples[i]) <= KB_LIMITER_SANE))
+            samples[i] = 0.0f;
+}
+
 void kb_limiter_run(kb_limiter *limiter, float *samples, size_t n)
 {
     float line[KB_LIMITER_PAST + KB_LIMITER_MAX_BLOCK];
@@ -92,26 +164,31 @@ void kb_limiter_run(kb_limiter *limiter, float *samples, size_t n)
         return;
     memcpy(line, limiter->past, sizeof limiter->past);
     memcpy(line + KB_LIMITER_PAST, samples, n * sizeof *samples);
-    memcpy(limiter->past, line + n, sizeof limiter->past);
 
     /* The newest sample whose interpolation is complete lies 8 before the end of the line. */
     const float *out = line + KB_TRUE_PEAK_REACH;
     const size_t fresh = KB_LIMITER_PAST - KB_TRUE_PEAK_REACH;
-    const float loudest = kb_peak(line + fresh - KB_TRUE_PEAK_REACH, n + 2 * KB_TRUE_PEAK_REACH);
-    if (limiter->is_open && loudest * KB_TRUE_PEAK_BOUND <= KB_LIMITER_CEILING) {
+    float loudest = kb_peak(line + fresh - KB_TRUE_PEAK_REACH, n + 2 * KB_TRUE_PEAK_REACH);
+    if (!(loudest <= KB_LIMITER_SANE)) {
+        silence_insane(line + KB_LIMITER_PAST, n);
+        loudest = kb_peak(line + fresh - KB_TRUE_PEAK_REACH, n + 2 * KB_TRUE_PEAK_REACH);
+    }
+    memcpy(limiter->past, line + n, sizeof limiter->past);
+    if (limiter->is_open && !limiter->ceiling_left && loudest * KB_TRUE_PEAK_BOUND <= limiter->ceiling) {
         memcpy(samples, out, n * sizeof *samples);
         return;
     }
 
-    float peaks[KB_LIMITER_MAX_BLOCK], wanted[SPAN], least[SPAN], gain[KB_LIMITER_MAX_BLOCK];
+    float peaks[KB_LIMITER_MAX_BLOCK], wanted[SPAN], eased[SPAN], gain[KB_LIMITER_MAX_BLOCK];
     kb_true_peak(peaks, line + fresh, n);
     memcpy(wanted, limiter->wanted, sizeof limiter->wanted);
-    want(wanted + EDGE, peaks, n);
-    memcpy(least, limiter->least, sizeof limiter->least);
-    windowed_least(least + EDGE, wanted, n);
-    windowed_mean(gain, least, n);
+    want_under_moving(limiter, wanted + EDGE, peaks, n);
+    memcpy(eased, limiter->eased, sizeof limiter->eased);
+    windowed_least(eased + EDGE, wanted, n);
+    ease(eased + EDGE - 1, n + 1);
+    windowed_mean(gain, eased, n);
     multiply(samples, out, gain, n);
     memcpy(limiter->wanted, wanted + n, sizeof limiter->wanted);
-    memcpy(limiter->least, least + n, sizeof limiter->least);
-    limiter->is_open = all_open(limiter->wanted, EDGE) && all_open(limiter->least, EDGE);
+    memcpy(limiter->eased, eased + n, sizeof limiter->eased);
+    limiter->is_open = all_open(limiter->wanted, EDGE) && all_open(limiter->eased, EDGE);
 }

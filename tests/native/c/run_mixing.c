@@ -72,7 +72,10 @@ static void limiter(void)
         const float gain = block % 3 ? 4.0f : 0.1f;
         for (size_t i = 0; i < n; i++)
             samples[i] = gain * noise(&seed);
+        if (block % 7 == 0)
+            kb_limiter_lower(&limiter, block % 14 ? 3.0f : 0.0f, (uint32_t)(next_random(&seed) % 2000));
         kb_limiter_run(&limiter, samples, n);
+        CHECK(kb_limiter_equals(&limiter, &limiter));
         CHECK(kb_peak(samples, n) <= 0.8913f);
         free(samples);
     }
