@@ -66,16 +66,20 @@ cdef extern from "kb_ducking.h" nogil:
         int32_t attack_ms
         int32_t hold_ms
         int32_t release_ms
+        float silent_db
+        int32_t silent_rise_ms
     ctypedef enum kb_ducking_state:
         KB_DUCKING_OPEN
     ctypedef enum kb_ducking_input:
         KB_DUCKING_NOBODY
+        KB_DUCKING_INPUTS
     ctypedef struct kb_ducking:
         kb_ducking_state state
         float db
     void kb_ducking_init(kb_ducking *ducking, const kb_ducking_settings *settings)
     void kb_ducking_configure(kb_ducking *ducking, const kb_ducking_settings *settings)
     void kb_ducking_receive(kb_ducking *ducking, kb_ducking_input fact)
+    int kb_ducking_needs_care(const kb_ducking *ducking)
     int kb_ducking_advance(kb_ducking *ducking, int32_t ms, float *gains)
 
 

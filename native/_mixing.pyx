@@ -131,32 +131,37 @@ cdef class Limiter:
         return bool(self._limiter.is_open)
 
 
+cdef kb_ducking_settings _ducking_settings(ducking):
+    cdef kb_ducking_settings settings
+    settings.depth_db, settings.attack_ms, settings.hold_ms = ducking[0], ducking[1], ducking[2]
+    settings.release_ms, settings.silent_db, settings.silent_rise_ms = ducking[3], ducking[4], ducking[5]
+    return settings
+
+
 cdef class DuckingCurve:
-    """One ducking state machine."""
+    """One ducking state machine.
+
+    Made of (depth_db, attack_ms, hold_ms, release_ms, silent_db, silent_rise_ms).
+    """
 
     cdef kb_ducking _ducking
 
-    def __cinit__(self, float depth_db, int attack_ms, int hold_ms, int release_ms):
-        cdef kb_ducking_settings settings
-        settings.depth_db = depth_db
-        settings.attack_ms = attack_ms
-        settings.hold_ms = hold_ms
-        settings.release_ms = release_ms
-        kb_ducking_init(&self._ducking, &settings)
+    def __cinit__(self, tuple settings):
+        cdef kb_ducking_settings taken = _ducking_settings(settings)
+        kb_ducking_init(&self._ducking, &taken)
 
-    def configure(self, float depth_db, int attack_ms, int hold_ms, int release_ms):
+    def configure(self, tuple settings):
         """Takes other settings from the next move on."""
-        cdef kb_ducking_settings settings
-        settings.depth_db = depth_db
-        settings.attack_ms = attack_ms
-        settings.hold_ms = hold_ms
-        settings.release_ms = release_ms
-        kb_ducking_configure(&self._ducking, &settings)
+        cdef kb_ducking_settings taken = _ducking_settings(settings)
+        kb_ducking_configure(&self._ducking, &taken)
 
     def receive(self, int fact):
-        """0 nobody interprets, 1 somebody unheard so far, 2 somebody heard. ValueError otherwise."""
-        if not 0 <= fact <= 2:
-            raise ValueError("a fact is 0, 1 or 2")
+        """0 nobody interprets, 1 somebody unheard so far, 2 somebody heard now, 3 somebody silent now.
+
+        ValueError otherwise.
+        """
+        if not 0 <= fact < KB_DUCKING_INPUTS:
+            raise ValueError("a fact is 0, 1, 2 or 3")
         kb_ducking_receive(&self._ducking, <kb_ducking_input>fact)
 
     def advance(self, int ms):
@@ -170,8 +175,13 @@ cdef class DuckingCurve:
 
     @property
     def state(self):
-        """0 open, 1 attack, 2 ducked, 3 hold, 4 release."""
+        """0 open, 1 attack, 2 ducked, 3 hold, 4 release, 5 pause, 6 rise, 7 raised."""
         return <int>self._ducking.state
+
+    @property
+    def needs_care(self):
+        """Whether the original is on its way back, or has been for less than a second."""
+        return bool(kb_ducking_needs_care(&self._ducking))
 
     @property
     def level_db(self):
@@ -685,7 +695,7 @@ cdef class Engine:
         self._check(kb_engine_remove_row(self._engine, row))
 
     def apply(self, rows):
-        """rows: (row, floor, interpreters, heard, (depth_db, attack_ms, hold_ms, release_ms)) each."""
+        """rows: (row, floor, interpreters, heard, ducking) each; `ducking` as DuckingCurve takes it."""
         total = 0
         for row, floor, interpreters, _, _ in rows:
             if kb_engine_row(self._engine, row) == NULL:
@@ -708,8 +718,7 @@ cdef class Engine:
             planned.floor_count = <uint16_t>len(floor)
             planned.interpreter_count = <uint16_t>len(interpreters)
             planned.is_heard = heard
-            planned.ducking.depth_db, planned.ducking.attack_ms = ducking[0], ducking[1]
-            planned.ducking.hold_ms, planned.ducking.release_ms = ducking[2], ducking[3]
+            planned.ducking = _ducking_settings(ducking)
             for number in (*floor, *interpreters):
                 plan.numbers[at] = number
                 at += 1

@@ -40,11 +40,17 @@ class Ducking:
     hold_ms: int = 2500
     """After the last interpreter left; while one is in the plan the original never comes back."""
     release_ms: int = 800
+    silent_db: float = -12.0
+    """Up to where the original rises while interpreters say nothing, unless depth is higher."""
+    silent_rise_ms: int = 1500
+    """How long that takes, after `hold_ms` of silence."""
 
     def __post_init__(self) -> None:
         if not MIN_DEPTH_DB <= self.depth_db <= 0.0:
             raise ValueError(f"depth_db {self.depth_db} is not in {MIN_DEPTH_DB} … 0")
-        for length_ms in (self.attack_ms, self.hold_ms, self.release_ms):
+        if not MIN_DEPTH_DB <= self.silent_db <= 0.0:
+            raise ValueError(f"silent_db {self.silent_db} is not in {MIN_DEPTH_DB} … 0")
+        for length_ms in (self.attack_ms, self.hold_ms, self.release_ms, self.silent_rise_ms):
             if not 0 <= length_ms <= MAX_FADE_MS:
                 raise ValueError(f"{length_ms} ms is not in 0 … {MAX_FADE_MS}")
 
@@ -185,7 +191,8 @@ class MixEngine:
             if len(floor) != len(plan.floor) or len(interpreters) != len(plan.interpreters):
                 raise ValueError(f"row {plan.row} names a source twice")
             duck = plan.ducking
-            settings = (duck.depth_db, duck.attack_ms, duck.hold_ms, duck.release_ms)
+            levels = (duck.depth_db, duck.attack_ms, duck.hold_ms, duck.release_ms)
+            settings = (*levels, duck.silent_db, duck.silent_rise_ms)
             compiled.append((plan.row, floor, interpreters, plan.heard, settings))
         self._engine.apply(compiled)
 

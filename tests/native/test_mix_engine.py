@@ -107,8 +107,10 @@ def test_a_handover_never_lets_the_original_back(bench):
     bench.engine.apply([plan(row, [floor.number], [first.number])])
     bench.run(60)
     bench.engine.apply([plan(row, [floor.number], [second.number])])
-    bench.run(200)
+    bench.run(100)
     assert bench.engine.row_readings(row).duck_db == pytest.approx(-18.0)
+    bench.run(500)  # a successor who says nothing is as silent as one who makes a pause
+    assert bench.engine.row_readings(row).duck_db == pytest.approx(-12.0)
 
 
 def test_an_interpreter_nobody_has_heard_yet_lowers_nothing(bench):
@@ -438,7 +440,14 @@ def test_too_many_sources_are_an_error_and_not_a_crash(bench):
 
 
 @pytest.mark.parametrize(
-    "bad", [{"depth_db": 1.0}, {"depth_db": -91.0}, {"attack_ms": -1}, {"hold_ms": 60_001}]
+    "bad",
+    [
+        {"depth_db": 1.0},
+        {"depth_db": -91.0},
+        {"silent_db": 0.5},
+        {"attack_ms": -1},
+        {"hold_ms": 60_001},
+    ],
 )
 def test_ducking_that_makes_no_sense_is_refused(bad):
     with pytest.raises(ValueError, match="is not in"):

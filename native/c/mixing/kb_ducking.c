@@ -5,16 +5,19 @@
 
 #define PI 3.14159265358979f
 
-/* The whole machine; what an elapsed time does stands in `elapse`. HOLD under STAFFED goes back down to DUCKED: a
- * successor whose first packet is on its way must not find the original breaking through. RELEASE under STAFFED
- * keeps rising until the voice is there, because an open microphone alone is no reason to lower the speaker. */
+/* The whole machine; what an elapsed time does stands in `elapse`. HOLD under STAFFED stays down: a successor whose
+ * first packet is on its way must not find the original breaking through. OPEN and RELEASE under STAFFED or SILENT go
+ * on as they are until the voice is there, because an open microphone alone is no reason to lower the speaker. */
 static const unsigned char NEXT[KB_DUCKING_STATES][KB_DUCKING_INPUTS] = {
-    /*                       NOBODY              STAFFED             VOICED             */
-    [KB_DUCKING_OPEN] = {KB_DUCKING_OPEN, KB_DUCKING_OPEN, KB_DUCKING_ATTACK},
-    [KB_DUCKING_ATTACK] = {KB_DUCKING_HOLD, KB_DUCKING_ATTACK, KB_DUCKING_ATTACK},
-    [KB_DUCKING_DUCKED] = {KB_DUCKING_HOLD, KB_DUCKING_DUCKED, KB_DUCKING_DUCKED},
-    [KB_DUCKING_HOLD] = {KB_DUCKING_HOLD, KB_DUCKING_DUCKED, KB_DUCKING_ATTACK},
-    [KB_DUCKING_RELEASE] = {KB_DUCKING_RELEASE, KB_DUCKING_RELEASE, KB_DUCKING_ATTACK},
+    /*                       NOBODY              STAFFED             VOICED             SILENT             */
+    [KB_DUCKING_OPEN] = {KB_DUCKING_OPEN, KB_DUCKING_OPEN, KB_DUCKING_ATTACK, KB_DUCKING_OPEN},
+    [KB_DUCKING_ATTACK] = {KB_DUCKING_HOLD, KB_DUCKING_ATTACK, KB_DUCKING_ATTACK, KB_DUCKING_ATTACK},
+    [KB_DUCKING_DUCKED] = {KB_DUCKING_HOLD, KB_DUCKING_PAUSE, KB_DUCKING_DUCKED, KB_DUCKING_PAUSE},
+    [KB_DUCKING_HOLD] = {KB_DUCKING_HOLD, KB_DUCKING_PAUSE, KB_DUCKING_ATTACK, KB_DUCKING_PAUSE},
+    [KB_DUCKING_RELEASE] = {KB_DUCKING_RELEASE, KB_DUCKING_RELEASE, KB_DUCKING_ATTACK, KB_DUCKING_RELEASE},
+    [KB_DUCKING_PAUSE] = {KB_DUCKING_HOLD, KB_DUCKING_PAUSE, KB_DUCKING_ATTACK, KB_DUCKING_PAUSE},
+    [KB_DUCKING_RISE] = {KB_DUCKING_HOLD, KB_DUCKING_RISE, KB_DUCKING_ATTACK, KB_DUCKING_RISE},
+    [KB_DUCKING_RAISED] = {KB_DUCKING_HOLD, KB_DUCKING_RAISED, KB_DUCKING_ATTACK, KB_DUCKING_RAISED},
 };
 
 static float gain_of(float db)
@@ -33,6 +36,12 @@ void kb_ducking_init(kb_ducking *ducking, const kb_ducking_settings *settings)
 {
     memset(ducking, 0, sizeof *ducking);
     ducking->settings = *settings;
+    ducking->elapsed_ms = KB_DUCKING_CARE_MS;
+}
+
+static float silent_db(const kb_ducking_settings *settings)
+{
+    return settings->silent_db > settings->depth_db ? settings->silent_db : settings->depth_db;
 }
 
 void kb_ducking_configure(kb_ducking *ducking, const kb_ducking_settings *settings)
@@ -47,7 +56,9 @@ void kb_ducking_receive(kb_ducking *ducking, kb_ducking_input input)
         enter(ducking, next);
     else if (ducking->state == KB_DUCKING_DUCKED && input == KB_DUCKING_VOICED &&
              ducking->db != ducking->settings.depth_db)
-        enter(ducking, KB_DUCKING_ATTACK); /* another depth, or held half-way by a successor */
+        enter(ducking, KB_DUCKING_ATTACK); /* another depth */
+    else if (ducking->state == KB_DUCKING_RAISED && ducking->db != silent_db(&ducking->settings))
+        enter(ducking, KB_DUCKING_RISE); /* another silent level */
 }
 
 /* A half cosine from `from` to `to`; a move of no length is over at once. */
@@ -78,8 +89,19 @@ static void elapse(kb_ducking *ducking)
         if (ducking->elapsed_ms >= settings->release_ms)
             enter(ducking, KB_DUCKING_OPEN);
         break;
-    default:
-        ducking->elapsed_ms = 0; /* nothing is due: the count must not overflow over a long meeting */
+    case KB_DUCKING_PAUSE:
+        if (ducking->elapsed_ms >= settings->hold_ms)
+            enter(ducking, KB_DUCKING_RISE);
+        break;
+    case KB_DUCKING_RISE:
+        ducking->db =
+            moved(ducking->from_db, silent_db(settings), ducking->elapsed_ms, settings->silent_rise_ms);
+        if (ducking->elapsed_ms >= settings->silent_rise_ms)
+            enter(ducking, KB_DUCKING_RAISED);
+        break;
+    default: /* nothing but the time of care is due: the count must not overflow over a long meeting */
+        if (ducking->elapsed_ms > KB_DUCKING_CARE_MS)
+            ducking->elapsed_ms = KB_DUCKING_CARE_MS;
     }
 }
 

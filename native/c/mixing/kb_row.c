@@ -27,7 +27,7 @@ kb_row *kb_row_new(const kb_opus_table *opus, const kb_opus_voice *voice, uint32
         return NULL;
     }
     kb_limiter_reset(&row->limiter);
-    kb_ducking_init(&row->ducking, &(kb_ducking_settings){-18.0f, 60, 2500, 800});
+    kb_ducking_init(&row->ducking, &KB_DUCKING_DEFAULTS);
     atomic_store_explicit(&row->readings.mix_db, -127.0f, memory_order_relaxed);
     atomic_store_explicit(&row->readings.interpreter_db, -127.0f, memory_order_relaxed);
     atomic_store_explicit(&row->readings.original_db, -127.0f, memory_order_relaxed);

@@ -85,7 +85,7 @@ static void limiter(void)
 static void ducking(void)
 {
     kb_ducking ducking;
-    kb_ducking_init(&ducking, &(kb_ducking_settings){-18.0f, 60, 200, 300});
+    kb_ducking_init(&ducking, &(kb_ducking_settings){-18.0f, 60, 200, 300, -12.0f, 150});
     float gains[101], last = 1.0f;
     for (int i = 0; i < 5000; i++) {
         kb_ducking_receive(&ducking, (kb_ducking_input)(next_random(&seed) % KB_DUCKING_INPUTS));
@@ -207,7 +207,8 @@ static kb_plan *plan_of(const uint32_t *rows, uint32_t row_count, uint32_t floor
     kb_plan *plan = kb_plan_new(row_count, 2 * row_count);
     CHECK(plan);
     for (uint32_t i = 0; i < row_count; i++) {
-        plan->rows[i] = (kb_plan_row){rows[i], 2 * i, 1, i == 0 && interpreter, 1, {-18.0f, 60, 100, 100}};
+        const kb_ducking_settings ducking = {-18.0f, 60, 100, 100, -12.0f, 100};
+        plan->rows[i] = (kb_plan_row){rows[i], 2 * i, 1, i == 0 && interpreter, 1, ducking};
         plan->numbers[2 * i] = floor;
         plan->numbers[2 * i + 1] = interpreter;
     }
