@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kabina.native import _mixing
-from kabina.native.reference import kernels, limiter
+from kabina.native.reference import kernels, limiter, loudness, weighting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,6 +48,9 @@ def main() -> None:
     src = rng.uniform(-0.01, 0.01, FRAME).astype(np.float32)
     wide = rng.uniform(-1, 1, FRAME + 16).astype(np.float32)
     loud = rng.uniform(-2, 2, FRAME).astype(np.float32)
+    voice = rng.normal(0, 0.1, FRAME).astype(np.float32)
+    k, a = _mixing.Weighting(), _mixing.Weighting(True)
+    meter, rider = _mixing.Loudness(), _mixing.Rider()
     idle, busy = _mixing.Limiter(), _mixing.Limiter()
     nothing = np.zeros(0, np.float32)
 
@@ -66,6 +69,23 @@ def main() -> None:
         ("energy", lambda: _mixing.energy(src), lambda: kernels.energy(src)),
         ("peak", lambda: _mixing.peak(src), lambda: kernels.peak(src)),
         ("all within", lambda: _mixing.all_within(src, 8.0), lambda: kernels.all_within(src, 8.0)),
+        (
+            "sanitize",
+            lambda: _mixing.sanitize(src, 8.0),
+            lambda: kernels.sanitize(src, 8.0),
+        ),
+        (
+            "K weighting",
+            lambda: k.run(voice),
+            lambda: weighting.weigh(voice, weighting.K_SECTIONS),
+        ),
+        (
+            "A weighting",
+            lambda: a.run(voice),
+            lambda: weighting.weigh(voice, weighting.A_SECTIONS),
+        ),
+        ("loudness", lambda: meter.run(voice), lambda: loudness.hops(voice)),
+        ("loudness and rider", lambda: rider.run(voice), None),
         ("true peak 4×", lambda: _mixing.true_peak(wide), lambda: limiter.true_peak(wide)),
         ("limiter, idle", lambda: idle.run(src), None),
         # Works in place, hence the copy: its own output would not be too loud any more.

@@ -43,6 +43,7 @@ cdef extern from "kb_kernels.h" nogil:
     float kb_energy(const float *samples, size_t n)
     float kb_peak(const float *samples, size_t n)
     int kb_all_within(const float *samples, size_t n, float limit)
+    size_t kb_sanitize(float *samples, size_t n, float limit)
     void kb_true_peak(float *out, const float *samples, size_t n)
     enum:
         KB_TRUE_PEAK_REACH
@@ -58,6 +59,40 @@ cdef extern from "kb_limiter.h" nogil:
     void kb_limiter_lower(kb_limiter *limiter, float by_db, uint32_t samples)
     int kb_limiter_equals(const kb_limiter *limiter, const kb_limiter *other)
     void kb_limiter_run(kb_limiter *limiter, float *samples, size_t n)
+
+
+cdef extern from "kb_weighting.h" nogil:
+    enum:
+        KB_WEIGHTING_STEP
+    ctypedef struct kb_weighting:
+        float *state
+    void kb_weigh_k(kb_weighting *weighting, float *out, const float *samples, size_t n)
+    void kb_weigh_a(kb_weighting *weighting, float *out, const float *samples, size_t n)
+
+
+cdef extern from "kb_loudness.h" nogil:
+    enum:
+        KB_LOUDNESS_STEP
+        KB_LOUDNESS_MAX_BLOCK
+    ctypedef struct kb_loudness:
+        float momentary_lufs
+        float short_term_lufs
+        float gated_lufs
+    void kb_loudness_reset(kb_loudness *loudness)
+    void kb_loudness_run(kb_loudness *loudness, const float *samples, size_t n)
+    int kb_loudness_is_voiced(const kb_loudness *loudness)
+
+
+cdef extern from "kb_rider.h" nogil:
+    ctypedef struct kb_rider_settings:
+        float target_lufs
+        float range_db
+    ctypedef struct kb_rider:
+        kb_loudness loudness
+        float gain_db
+    void kb_rider_init(kb_rider *rider, const kb_rider_settings *settings)
+    void kb_rider_configure(kb_rider *rider, const kb_rider_settings *settings)
+    void kb_rider_run(kb_rider *rider, float *samples, size_t n)
 
 
 cdef extern from "kb_ducking.h" nogil:

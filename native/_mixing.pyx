@@ -57,6 +57,11 @@ def all_within(const float[::1] samples, float limit):
     return bool(kb_all_within(&samples[0], samples.shape[0], limit)) if samples.shape[0] else True
 
 
+def sanitize(float[::1] samples, float limit):
+    """Silences what is no number, beyond ±limit or denormal, in place; how many were beyond."""
+    return kb_sanitize(&samples[0], samples.shape[0], limit) if samples.shape[0] else 0
+
+
 def true_peak(const float[::1] samples):
     """Per-sample true peak of all but the first and last 8 samples, (samples − 16,). ValueError below 17."""
     cdef Py_ssize_t n = samples.shape[0] - 2 * KB_TRUE_PEAK_REACH
@@ -129,6 +134,109 @@ cdef class Limiter:
     def is_open(self):
         """Whether the gain is 1 and stays so without an overload."""
         return bool(self._limiter.is_open)
+
+
+cdef class Weighting:
+    """The K weighting of loudness, or with `a` the A weighting of noise."""
+
+    cdef kb_weighting _weighting
+    cdef bint _is_a
+
+    def __cinit__(self, bint a=False):
+        self._is_a = a
+
+    def run(self, const float[::1] samples):
+        """The next samples weighted, as a new array. ValueError unless their number is a multiple of 8."""
+        if samples.shape[0] % KB_WEIGHTING_STEP:
+            raise ValueError("the weighting takes steps of 8 samples")
+        result = np.empty(samples.shape[0], np.float32)
+        cdef float[::1] out = result
+        if not samples.shape[0]:
+            return result
+        if self._is_a:
+            kb_weigh_a(&self._weighting, &out[0], &samples[0], samples.shape[0])
+        else:
+            kb_weigh_k(&self._weighting, &out[0], &samples[0], samples.shape[0])
+        return result
+
+
+cdef int _check_block(Py_ssize_t n) except -1:
+    if n > KB_LOUDNESS_MAX_BLOCK or n % KB_LOUDNESS_STEP:
+        raise ValueError("a block is a multiple of 120 samples, at most 960")
+    return 0
+
+
+cdef class Loudness:
+    """The loudness of one mono signal, ITU-R BS.1770-4; readings are in LUFS, −127 is silence."""
+
+    cdef kb_loudness _loudness
+
+    def __cinit__(self):
+        kb_loudness_reset(&self._loudness)
+
+    def run(self, const float[::1] samples):
+        """Measures a block. ValueError unless it is a multiple of 120 samples, at most 960."""
+        _check_block(samples.shape[0])
+        if samples.shape[0]:
+            kb_loudness_run(&self._loudness, &samples[0], samples.shape[0])
+
+    @property
+    def momentary_lufs(self):
+        """Of the last 400 ms."""
+        return self._loudness.momentary_lufs
+
+    @property
+    def short_term_lufs(self):
+        """Of the last 3 s."""
+        return self._loudness.short_term_lufs
+
+    @property
+    def gated_lufs(self):
+        """Of the blocks of the last 3 s that pass the gates."""
+        return self._loudness.gated_lufs
+
+    @property
+    def is_voiced(self):
+        """Whether a voice stood out of the background within the last 300 ms."""
+        return bool(kb_loudness_is_voiced(&self._loudness))
+
+
+cdef class Rider:
+    """The loudness rider of one source, in place. Off with a range of 0."""
+
+    cdef kb_rider _rider
+
+    def __cinit__(self, float target_lufs=-20, float range_db=12):
+        cdef kb_rider_settings settings
+        settings.target_lufs, settings.range_db = target_lufs, range_db
+        kb_rider_init(&self._rider, &settings)
+
+    def configure(self, float target_lufs=-20, float range_db=12):
+        """Other settings, taken up at the pace of every other move."""
+        cdef kb_rider_settings settings
+        settings.target_lufs, settings.range_db = target_lufs, range_db
+        kb_rider_configure(&self._rider, &settings)
+
+    def run(self, float[::1] samples):
+        """Rides a block. ValueError unless it is a multiple of 120 samples, at most 960."""
+        _check_block(samples.shape[0])
+        if samples.shape[0]:
+            kb_rider_run(&self._rider, &samples[0], samples.shape[0])
+
+    @property
+    def gain_db(self):
+        """The present gain."""
+        return self._rider.gain_db
+
+    @property
+    def loudness_lufs(self):
+        """Gated loudness of the last 3 s of what came in."""
+        return self._rider.loudness.gated_lufs
+
+    @property
+    def is_voiced(self):
+        """Whether there is a voice; only then the gain moves."""
+        return bool(kb_loudness_is_voiced(&self._rider.loudness))
 
 
 cdef kb_ducking_settings _ducking_settings(ducking):

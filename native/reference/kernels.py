@@ -56,3 +56,10 @@ def peak(samples: Samples) -> float:
 def all_within(samples: Samples, limit: float) -> bool:
     """No NaN, nothing beyond the limit."""
     return bool(np.all(np.abs(samples) <= limit))
+
+
+def sanitize(samples: Samples, limit: float) -> int:
+    """Silences what is no number, beyond the limit or denormal, in place; how many were beyond."""
+    beyond = ~(np.abs(samples) <= np.float32(limit))
+    samples[beyond | (np.abs(samples) < np.finfo(np.float32).tiny)] = 0.0
+    return int(np.count_nonzero(beyond))

@@ -74,7 +74,7 @@ def test_egress_threads_protect_in_order_drop_what_is_too_much_and_let_go_of_con
 @pytest.mark.parametrize("kind", list(SANITIZERS))
 def test_the_mixing_code_is_clean(kind, tmp_path):
     printed = run("run_mixing", "mixing", kind, tmp_path, load_opus().path)
-    parts = ("kernels", "limiter", "ducking", "jitter", "engine")
+    parts = ("kernels", "limiter", "dynamics", "ducking", "jitter", "engine")
     assert printed.splitlines() == [f"{part}: ok" for part in parts]
 
 

@@ -101,6 +101,19 @@ def test_one_bad_sample_anywhere_is_found(bad, at):
     assert not _mixing.all_within(block, 8.0)
 
 
+any_floats = st.floats(width=32) | st.sampled_from([8.0, -8.0, 8.000001, 1e-40, -1e-40, 0.5])
+
+
+@given(st.integers(0, 1000).flatmap(lambda n: arrays(np.float32, n, elements=any_floats)))
+@settings(deadline=None, max_examples=100)
+def test_nothing_but_normal_numbers_within_the_limit_is_left(block):
+    out, expected = block.copy(), block.copy()
+    assert _mixing.sanitize(out, 8.0) == kernels.sanitize(expected, 8.0)
+    assert np.array_equal(out, expected)
+    assert np.all(np.abs(out) <= 8.0)
+    assert not np.any((out != 0) & (np.abs(out) < np.finfo(np.float32).tiny))
+
+
 def test_true_peak_equals_the_reference():
     block = noise(976)
     assert np.allclose(_mixing.true_peak(block), limiter.true_peak(block), rtol=1e-5, atol=1e-6)
@@ -136,6 +149,7 @@ def test_the_kernels_have_clones_for_every_instruction_set():
         "kb_peak",
         "kb_true_peak",
         "kb_wsola_search",
+        "kb_weigh_k",
     ):
         assert f"{kernel}.resolver" in symbols
         assert f"{kernel}.arch_x86_64_v4" in symbols

@@ -19,6 +19,10 @@ float kb_peak(const float *samples, size_t n);   /* largest |x|; 0 for n = 0, Na
 /* 1 when every sample is a number of at most `limit`, else 0. A NaN is never at most anything. */
 int kb_all_within(const float *samples, size_t n, float limit);
 
+/* Makes 0 of every sample that is no number or beyond ±limit, and of denormals, which cost a hundred times as much
+ * in any filter behind. Returns how many were beyond. Equals the reference bit for bit. */
+size_t kb_sanitize(float *samples, size_t n, float limit);
+
 /* True peak: the sample peak and three interpolated points on either side of a sample, each by 16 taps.
  * out[i] covers (i − 1, i + 1); reads samples[i − 8 … i + 8], so `samples` has 8 valid samples on both sides. */
 #define KB_TRUE_PEAK_TAPS 16

@@ -40,6 +40,23 @@ KB_CLONES int kb_all_within(const float *samples, size_t n, float limit)
     return !outside;
 }
 
+/* On the bits, as numbers order like them: with relaxed arithmetic a comparison may not see a NaN. */
+KB_CLONES size_t kb_sanitize(float *samples, size_t n, float limit)
+{
+    uint32_t highest, outside = 0;
+    memcpy(&highest, &limit, sizeof highest);
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, &samples[i], sizeof bits);
+        const uint32_t magnitude = bits & 0x7fffffffu;
+        const uint32_t is_outside = magnitude > highest;
+        bits = is_outside | (magnitude < 0x00800000u) ? 0 : bits; /* 0x00800000 is the least normal number */
+        memcpy(&samples[i], &bits, sizeof bits);
+        outside += is_outside;
+    }
+    return outside;
+}
+
 /* Sinc at ¼, ½ and ¾ of a sample under a Kaiser window (β = 4), each phase normalised to unity at DC: flat
  * within 0.03 dB to 20 kHz, where Opus ends. native/reference/limiter.py has the formula, a test compares. */
 static const float TRUE_PEAK[3][KB_TRUE_PEAK_TAPS] = {

@@ -2,6 +2,7 @@
  * does not open, the engine's part is left out. Prints one line per part; exits non-zero at the first failure. */
 #include "kb_engine.h"
 #include "kb_kernels.h"
+#include "kb_rider.h"
 
 #include <dlfcn.h>
 #include <math.h>
@@ -80,6 +81,30 @@ static void limiter(void)
         free(samples);
     }
     puts("limiter: ok");
+}
+
+/* Any numbers, and what is none, in blocks of any length that is allowed: what comes out is always a number. */
+static void dynamics(void)
+{
+    static const float bad[] = {NAN, INFINITY, -INFINITY, 3e38f, 1e-42f};
+    kb_rider rider;
+    kb_rider_init(&rider, &KB_RIDER_DEFAULTS);
+    for (int block = 0; block < 2000; block++) {
+        const size_t n = KB_LOUDNESS_STEP * (1 + next_random(&seed) % 8);
+        float *samples = malloc(n * sizeof *samples);
+        const float gain = powf(10.0f, -4.0f * (float)(next_random(&seed) % 100) / 100.0f);
+        for (size_t i = 0; i < n; i++)
+            samples[i] = gain * noise(&seed);
+        if (block % 10 == 0)
+            samples[next_random(&seed) % n] = bad[next_random(&seed) % 5];
+        if (block % 500 == 0)
+            kb_rider_configure(&rider, &(kb_rider_settings){-20.0f, block % 1000 ? 0.0f : 12.0f});
+        kb_rider_run(&rider, samples, n);
+        CHECK(kb_all_within(samples, n, 4.0f));
+        CHECK(fabsf(rider.gain_db) <= 12.0f);
+        free(samples);
+    }
+    puts("dynamics: ok");
 }
 
 static void ducking(void)
@@ -277,6 +302,7 @@ int main(int argc, char **argv)
 {
     kernels();
     limiter();
+    dynamics();
     ducking();
     jitter();
     void *opus = argc > 1 ? dlopen(argv[1], RTLD_NOW | RTLD_LOCAL) : NULL;
