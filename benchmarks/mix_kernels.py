@@ -50,7 +50,7 @@ def main() -> None:
     loud = rng.uniform(-2, 2, FRAME).astype(np.float32)
     voice = rng.normal(0, 0.1, FRAME).astype(np.float32)
     k, a = _mixing.Weighting(), _mixing.Weighting(True)
-    meter, rider = _mixing.Loudness(), _mixing.Rider()
+    meter, rider, guard = _mixing.Loudness(), _mixing.Rider(), _mixing.HearingGuard()
     idle, busy = _mixing.Limiter(), _mixing.Limiter()
     nothing = np.zeros(0, np.float32)
 
@@ -86,6 +86,7 @@ def main() -> None:
         ),
         ("loudness", lambda: meter.run(voice), lambda: loudness.hops(voice)),
         ("loudness and rider", lambda: rider.run(voice), None),
+        ("hearing guard, idle", lambda: guard.run(src), None),
         ("true peak 4×", lambda: _mixing.true_peak(wide), lambda: limiter.true_peak(wide)),
         ("limiter, idle", lambda: idle.run(src), None),
         # Works in place, hence the copy: its own output would not be too loud any more.

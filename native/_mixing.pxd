@@ -95,6 +95,33 @@ cdef extern from "kb_rider.h" nogil:
     void kb_rider_run(kb_rider *rider, float *samples, size_t n)
 
 
+cdef extern from "kb_guard.h" nogil:
+    enum:
+        KB_GUARD_STEP
+        KB_GUARD_MAX_BLOCK
+        KB_GUARD_DELAY
+    ctypedef struct kb_guard_settings:
+        float spl_at_full_scale_db
+        float target_lufs
+    ctypedef struct kb_guard:
+        uint32_t beep_left
+    ctypedef struct kb_guard_readings:
+        double l_ex_db
+        double dose_80_percent
+        double dose_85_percent
+        double minute_db
+        double exposure
+        uint32_t warnings
+        float ceiling_db
+        float sustained_db
+        float loudness_db
+    void kb_guard_init(kb_guard *guard, const kb_guard_settings *settings, double exposure)
+    void kb_guard_configure(kb_guard *guard, const kb_guard_settings *settings)
+    void kb_guard_run(kb_guard *guard, float *samples, size_t n)
+    kb_guard_readings kb_guard_read(const kb_guard *guard)
+    int kb_guard_equals(const kb_guard *guard, const kb_guard *other)
+
+
 cdef extern from "kb_ducking.h" nogil:
     ctypedef struct kb_ducking_settings:
         float depth_db

@@ -239,6 +239,46 @@ cdef class Rider:
         return bool(kb_loudness_is_voiced(&self._rider.loudness))
 
 
+cdef class HearingGuard:
+    """Hearing protection of one interpreter's feed, in place and 64 samples late.
+
+    `spl_at_full_scale_db` is the dB SPL of a mean square of 1, `exposure` what was read before, today.
+    """
+
+    cdef kb_guard _guard
+    delay_samples = KB_GUARD_DELAY
+
+    def __cinit__(self, float spl_at_full_scale_db=94, float target_lufs=-20, double exposure=0):
+        cdef kb_guard_settings settings
+        settings.spl_at_full_scale_db, settings.target_lufs = spl_at_full_scale_db, target_lufs
+        kb_guard_init(&self._guard, &settings, exposure)
+
+    def configure(self, float spl_at_full_scale_db=94, float target_lufs=-20):
+        """Another calibration or target, from the next block on."""
+        cdef kb_guard_settings settings
+        settings.spl_at_full_scale_db, settings.target_lufs = spl_at_full_scale_db, target_lufs
+        kb_guard_configure(&self._guard, &settings)
+
+    def run(self, float[::1] samples):
+        """Guards a block. ValueError unless it is a multiple of 120 samples, at most 960."""
+        _check_block(samples.shape[0])
+        if samples.shape[0]:
+            kb_guard_run(&self._guard, &samples[0], samples.shape[0])
+
+    def readings(self):
+        """By name, as in kb_guard.h."""
+        return kb_guard_read(&self._guard)
+
+    def equals(self, HearingGuard other not None):
+        """Whether both leave what is not too loud alone, and give the same."""
+        return bool(kb_guard_equals(&self._guard, &other._guard))
+
+    @property
+    def is_beeping(self):
+        """Whether a warning is being given."""
+        return self._guard.beep_left > 0
+
+
 cdef kb_ducking_settings _ducking_settings(ducking):
     cdef kb_ducking_settings settings
     settings.depth_db, settings.attack_ms, settings.hold_ms = ducking[0], ducking[1], ducking[2]

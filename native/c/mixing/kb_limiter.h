@@ -47,6 +47,12 @@ void kb_limiter_lower(kb_limiter *limiter, float by_db, uint32_t samples);
  * eased[i] = min(least[i], eased[i−1] + rise), gain[i] = mean eased[i−56 … i]. */
 void kb_limiter_run(kb_limiter *limiter, float *samples, size_t n);
 
+/* The least gain of the last samples, 1 at rest. */
+static inline float kb_limiter_gain(const kb_limiter *limiter)
+{
+    return limiter->eased[KB_LIMITER_WINDOW - 2];
+}
+
 /* 1 when both give the same for the same input from now on, bit for bit. True for two that rest (no overload for
  * 1.4 s, the ceiling unmoved) and were fed the same for 72 samples; and after any overload that both saw and that
  * was deeper than what either still remembered. */

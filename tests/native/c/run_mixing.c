@@ -1,6 +1,7 @@
 /* The mixing code without Python, for sanitizers. Argument: the path of a libopus; without one, or with one that
  * does not open, the engine's part is left out. Prints one line per part; exits non-zero at the first failure. */
 #include "kb_engine.h"
+#include "kb_guard.h"
 #include "kb_kernels.h"
 #include "kb_rider.h"
 
@@ -89,6 +90,8 @@ static void dynamics(void)
     static const float bad[] = {NAN, INFINITY, -INFINITY, 3e38f, 1e-42f};
     kb_rider rider;
     kb_rider_init(&rider, &KB_RIDER_DEFAULTS);
+    kb_guard guard;
+    kb_guard_init(&guard, &KB_GUARD_DEFAULTS, 0.0);
     for (int block = 0; block < 2000; block++) {
         const size_t n = KB_LOUDNESS_STEP * (1 + next_random(&seed) % 8);
         float *samples = malloc(n * sizeof *samples);
@@ -102,8 +105,22 @@ static void dynamics(void)
         kb_rider_run(&rider, samples, n);
         CHECK(kb_all_within(samples, n, 4.0f));
         CHECK(fabsf(rider.gain_db) <= 12.0f);
+        samples[0] = bad[next_random(&seed) % 5];
+        if (block % 300 == 0)
+            kb_guard_configure(&guard, &(kb_guard_settings){block % 600 ? 110.0f : 94.0f, -20.0f});
+        kb_guard_run(&guard, samples, n);
+        CHECK(kb_all_within(samples, n, 0.8913f));
+        CHECK(kb_guard_read(&guard).l_ex_db < 70.0);
         free(samples);
     }
+    kb_dose dose;
+    kb_dose_init(&dose, 0.0);
+    int warnings = 0;
+    for (int second = 0; second < 8 * 3600; second++)
+        warnings += kb_dose_add(&dose, pow(10.0, 8.05), 48000);
+    CHECK(warnings == 16); /* at 60 s, then every half an hour: 7 h 30 min and 60 s is the last */
+    CHECK(fabs(kb_dose_l_ex_db(&dose) - 80.5) < 0.001);
+    CHECK(fabs(kb_dose_percent(&dose, 80.5) - 100.0) < 0.001);
     puts("dynamics: ok");
 }
 
