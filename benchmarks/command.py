@@ -5,17 +5,20 @@ from __future__ import annotations
 import importlib
 import json
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from kabina.benchmarks import pictures
 from kabina.benchmarks.conditions import conditions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from pathlib import Path
+    from types import ModuleType
 
 Row = dict[str, object]
 
-# Names of modules: each has `rows()`, so that one that lacks a peer's software fails alone.
+# Names of modules: each has `rows()`, so that one that lacks a peer's software fails alone, and may
+# have `pictures(rows, folder)`, which draws them and returns the files.
 BENCHMARKS: Final = {
     "forward": "kabina.benchmarks.plane_fanout",
     "fanout": "kabina.benchmarks.fanout",
@@ -43,15 +46,27 @@ def run(name: str | None, json_file: Path | None, egress_threads: int = 0) -> in
     results: list[Row] = []
     short = [each for each in BENCHMARKS if each not in LONG]
     for each in short if name == "all" else [name]:
-        rows: Callable[[], Iterable[Row]] = importlib.import_module(BENCHMARKS[each]).rows
+        module = importlib.import_module(BENCHMARKS[each])
+        rows: Callable[[], Iterable[Row]] = module.rows
         before = conditions()
         found = list(rows())
         print(f"\n{each} — " + ", ".join(f"{key} {value}" for key, value in before.items()))
         print(table(found))
         results.append({"benchmark": each, "conditions": before, "rows": found})
+        _draw(module, found, json_file.parent if json_file else Path(pictures.FOLDER))
     if json_file is not None:
         json_file.write_text(json.dumps(results, indent=2) + "\n")
     return 0
+
+
+def _draw(module: ModuleType, rows: list[Row], folder: Path) -> None:
+    draw: Callable[[list[Row], Path], Iterable[Path]] | None = getattr(module, "pictures", None)
+    if draw is None:
+        return
+    try:
+        print("pictures: " + ", ".join(str(path) for path in draw(rows, folder)))
+    except pictures.NoPicturesError as error:
+        print(f"no pictures: {error} ({pictures.HOW_TO_HAVE_IT})")
 
 
 def table(rows: list[Row]) -> str:
