@@ -77,7 +77,6 @@ format: dev
 
 bench: dev
 	$(BIN)/kabina bench all
-	@for script in mix_kernels opus_cost; do $(BIN)/python benchmarks/$$script.py || exit 1; done
 
 # Janus, Go and Pion for `kabina bench peers`: never by another target.
 bench-peers-tools:

@@ -28,6 +28,9 @@ BENCHMARKS: Final = {
     "narrow": "kabina.benchmarks.narrow_path",
     "peers": "kabina.benchmarks.peers",
     "limit": "kabina.benchmarks.limit",
+    "codec": "kabina.benchmarks.codec",
+    "mix": "kabina.benchmarks.mix",
+    "kernels": "kabina.benchmarks.kernels",
 }
 # Minutes each: by name only.
 LONG: Final = frozenset({"peers", "limit", "narrow"})
