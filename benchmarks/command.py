@@ -31,6 +31,7 @@ BENCHMARKS: Final = {
     "codec": "kabina.benchmarks.codec",
     "mix": "kabina.benchmarks.mix",
     "kernels": "kabina.benchmarks.kernels",
+    "ticks": "kabina.benchmarks.ticks",
 }
 # Minutes each: by name only.
 LONG: Final = frozenset({"peers", "limit", "narrow"})
