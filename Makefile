@@ -11,7 +11,7 @@ DATA_DIR ?= var/kabina
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONOPTIMIZE :=
 
-.PHONY: run build dev test test-asan lint format bench bench-peers-tools fuzz soak clean test-tools
+.PHONY: run build dev test test-asan lint format bench bench-peers-tools bench-quality-tools fuzz soak clean test-tools
 .DEFAULT_GOAL := run
 
 run: build
@@ -81,6 +81,13 @@ bench: dev
 # Janus, Go and Pion for `kabina bench peers`: never by another target.
 bench-peers-tools:
 	@sh tools/install-bench-peers
+
+# Pictures and the scorers of `kabina bench quality`. The venv's own versions are constraints: what cannot be had beside
+# them is refused here, and never changes what tests run with.
+bench-quality-tools: dev
+	@$(BIN)/pip freeze --exclude-editable > build/constraints.txt
+	@{ $(BIN)/python tools/requirements bench; $(BIN)/python tools/requirements bench-quality; } > build/requirements-bench.txt
+	$(BIN)/pip install -c build/constraints.txt -r build/requirements-bench.txt
 
 # A seed in KABINA_FUZZ_SEED repeats a run; the short round of `make test` is the same test.
 fuzz: dev

@@ -32,9 +32,10 @@ BENCHMARKS: Final = {
     "mix": "kabina.benchmarks.mix",
     "kernels": "kabina.benchmarks.kernels",
     "ticks": "kabina.benchmarks.ticks",
+    "quality": "kabina.benchmarks.quality",
 }
 # Minutes each: by name only.
-LONG: Final = frozenset({"peers", "limit", "narrow"})
+LONG: Final = frozenset({"peers", "limit", "narrow", "quality"})
 
 
 def run(name: str | None, json_file: Path | None, egress_threads: int = 0) -> int:
