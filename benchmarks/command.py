@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 Row = dict[str, object]
 
 # Names of modules: each has `rows()`, so that one that lacks a peer's software fails alone, and may
-# have `pictures(rows, folder)`, which draws them and returns the files.
+# have `pictures(rows, folder)`, which draws them and returns the files. Rows with a `curve` are for
+# JSON and pictures: the table leaves them out.
 BENCHMARKS: Final = {
     "forward": "kabina.benchmarks.plane_fanout",
     "fanout": "kabina.benchmarks.fanout",
@@ -33,16 +34,27 @@ BENCHMARKS: Final = {
     "kernels": "kabina.benchmarks.kernels",
     "ticks": "kabina.benchmarks.ticks",
     "quality": "kabina.benchmarks.quality",
+    "iso": "kabina.benchmarks.iso",
 }
 # Minutes each: by name only.
 LONG: Final = frozenset({"peers", "limit", "narrow", "quality"})
 
 
-def run(name: str | None, json_file: Path | None, egress_threads: int = 0) -> int:
+def run(
+    name: str | None,
+    json_file: Path | None,
+    egress_threads: int = 0,
+    report: Path | None = None,
+) -> int:
     """The exit code. Without a name: lists the benchmarks. `all` runs each but the long ones.
 
-    `egress_threads` are those of `forward` and of every server that a benchmark starts.
+    `egress_threads` are those of `forward` and of every server that a benchmark starts. With a
+    `report` nothing is measured: its signature is checked.
     """
+    if report is not None:
+        from kabina.benchmarks import iso
+
+        return iso.verify(report)
     if name is None or (name != "all" and name not in BENCHMARKS):
         print(f"kabina bench: there are {', '.join(BENCHMARKS)}, and all")
         print(f"{', '.join(sorted(LONG))} take minutes and are not among all")
@@ -56,7 +68,7 @@ def run(name: str | None, json_file: Path | None, egress_threads: int = 0) -> in
         before = conditions()
         found = list(rows())
         print(f"\n{each} — " + ", ".join(f"{key} {value}" for key, value in before.items()))
-        print(table(found))
+        print(table([row for row in found if "curve" not in row]))
         results.append({"benchmark": each, "conditions": before, "rows": found})
         _draw(module, found, json_file.parent if json_file else Path(pictures.FOLDER))
     if json_file is not None:

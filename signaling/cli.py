@@ -112,6 +112,12 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument(
         "--egress-threads", type=int, metavar="N", help="beside the media thread (default: 0)"
     )
+    bench.add_argument(
+        "--verify",
+        type=Path,
+        metavar="FILE",
+        help="check a signed report (iso) and measure nothing",
+    )
 
     check = commands.add_parser("check", help="is this machine ready? says how to mend what is not")
     check.set_defaults(run=_check)
@@ -164,7 +170,8 @@ def _bench(options: argparse.Namespace) -> int:
     found = [*entry_points(group="kabina.commands", name="bench")]
     if not found:
         raise StartError("the benchmarks are not part of this installation")
-    return int(found[0].load()(options.name, options.json, options.egress_threads or 0))
+    run = found[0].load()
+    return int(run(options.name, options.json, options.egress_threads or 0, options.verify))
 
 
 def _serve(options: argparse.Namespace) -> int:
