@@ -145,6 +145,10 @@ class LightClient(asyncio.DatagramProtocol):
         if self._transport is not None:
             self._transport.sendto(self._signed_check(self._remote))
 
+    def fileno(self) -> int:
+        """The connected socket, for a sender beside this object, which goes on answering checks."""
+        return self._socket.fileno()
+
     def release(self) -> int:
         """The connected socket, for somebody else to read; this object is done."""
         # The original ends with asyncio's transport; the kernel's socket lives on.
