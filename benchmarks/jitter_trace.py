@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 RECORDED: Final = Path(__file__).parent / "traces" / "stereo_jitter.txt"
 PACKETS: Final = 2000  # 40 s, as long as the recorded one
 SEED: Final = 20
+TAIL_PACKETS: Final = 50
 
 
 def recorded() -> Trace:
@@ -62,77 +64,104 @@ def lost_share(trace: Trace) -> float:
     return float(np.isnan(trace.arrive_ms).mean())
 
 
-class Played(NamedTuple):
-    """A packet that a buffer gave out, ms on the trace's clock."""
+def with_tail(trace: Trace) -> list[tuple[float, int]]:
+    """(ms, packet number) of all that arrives, in order of time: the trace and a second of perfect
+    packets after it, so that no buffer runs dry while it counts."""
+    shots = [(float(ms), number) for number, ms in enumerate(trace.arrive_ms) if not np.isnan(ms)]
+    end = float(trace.send_ms[-1])
+    shots += [(end + i * PACKET_MS, len(trace.send_ms) - 1 + i) for i in range(1, TAIL_PACKETS + 1)]
+    return sorted(shots)
 
-    number: int
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What a buffer has done until a time of the trace (ms), as getStats counts it.
+
+    `waited_s` and `emitted` are jitterBufferDelay and jitterBufferEmittedCount: seconds from
+    arrival to being taken for decoding, summed over samples, and those samples. `concealed` of
+    `total` samples were extrapolated, `stretched` inserted or removed; `discarded` packets came
+    and were not played, of `recovered` ones the FEC copy was.
+    """
+
     at_ms: float
+    waited_s: float = 0.0
+    emitted: float = 0.0
+    concealed: float = 0.0
+    total: float = 0.0
+    stretched: float = 0.0
+    discarded: float = 0.0
+    recovered: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What a buffer made of a trace.
 
-    `wait_ms`: from arrival to playout, mean. `delay_ms`: from when the packet would have come by
-    the fastest way to playout, mean: what a listener feels. `p95_ms`: of the latter's means over
-    quarters of a second. Shares are of all samples played, 0 to 1: `concealed` is extrapolated (lost
-    with no FEC copy, or too late), `stretched` is cut or inserted to change the delay, None where it
-    cannot be told. `over_time` is (ms, delay ms).
+    `wait_ms`: from arrival to being taken, mean. `delay_ms`: from when a packet would have come by
+    the fastest way, mean: what a listener feels. `p95_ms`: of the latter's means over quarters of a
+    second. Shares, 0 to 1: `concealed` and `stretched` of the samples played, `discarded` of the
+    packets sent. `over_time` is (ms, delay ms).
     """
 
     wait_ms: float
     delay_ms: float
     p95_ms: float
     concealed: float
-    stretched: float | None
+    stretched: float
+    discarded: float
+    recovered: int
     over_time: tuple[tuple[float, float], ...]
-    recovered: int = 0
-    """Packets whose FEC copy was played."""
 
 
-WINDOW_MS: Final = 250.0
-
-
-def outcome(
-    trace: Trace,
-    played: Sequence[Played],
-    *,
-    concealed: float,
-    stretched: float | None,
-    recovered: int = 0,
-) -> Outcome:
-    """From what was given out and when. ValueError when that is nothing."""
-    if not played:
-        raise ValueError("nothing was played")
-    numbers = np.array([each.number for each in played])
-    at = np.array([each.at_ms for each in played])
-    wait = at - trace.arrive_ms[numbers]
-    delay = wait + excess_ms(trace)[numbers]
-    windows = over_windows(at, delay)
+def outcome(trace: Trace, sums: Sequence[Sums]) -> Outcome:
+    """From the first sums, which are of before the first packet, to the last ones within the trace.
+    RuntimeError when nothing was played."""
+    inside = [one for one in sums if one.at_ms <= trace.send_ms[-1]]
+    first, last = inside[0], inside[-1]
+    if last.emitted <= first.emitted or last.total <= first.total:
+        raise RuntimeError("nothing was played")
+    total = last.total - first.total
+    discarded = last.discarded - first.discarded
+    slow = mean_excess_ms(trace, -math.inf, last.at_ms, discarded=round(discarded)) or 0.0
+    over_time = _over_time(trace, inside)
+    wait = _wait_ms(first, last)
     return Outcome(
-        wait_ms=float(np.nanmean(wait)),
-        delay_ms=float(np.nanmean(delay)),
-        p95_ms=percentile([value for _, value in windows], 0.95),
-        concealed=concealed,
-        stretched=stretched,
-        over_time=tuple(windows),
-        recovered=recovered,
+        wait_ms=wait,
+        delay_ms=wait + slow,
+        p95_ms=percentile([value for _, value in over_time], 0.95),
+        concealed=(last.concealed - first.concealed) / total,
+        stretched=(last.stretched - first.stretched) / total,
+        discarded=discarded / len(trace.send_ms),
+        recovered=round(last.recovered - first.recovered),
+        over_time=tuple(over_time),
     )
 
 
-def over_windows(
-    at_ms: np.ndarray[tuple[int], np.dtype[np.float64]],
-    values: np.ndarray[tuple[int], np.dtype[np.float64]],
-    window_ms: float = WINDOW_MS,
-) -> list[tuple[float, float]]:
-    """(end of the window, mean of the values in it), windows without values left out."""
-    window = (at_ms // window_ms).astype(int)
+def _over_time(trace: Trace, sums: Sequence[Sums]) -> list[tuple[float, float]]:
     found = []
-    for each in np.unique(window):
-        inside = values[window == each]
-        if not np.isnan(inside).all():
-            found.append((float((each + 1) * window_ms), float(np.nanmean(inside))))
+    for earlier, later in pairwise(sums):
+        if later.emitted > earlier.emitted:
+            # Those played in a window came about then; a window's excess is of those that came in it.
+            slow = mean_excess_ms(trace, earlier.at_ms, later.at_ms) or 0.0
+            found.append((later.at_ms, _wait_ms(earlier, later) + slow))
     return found
+
+
+def _wait_ms(earlier: Sums, later: Sums) -> float:
+    return 1000 * (later.waited_s - earlier.waited_s) / (later.emitted - earlier.emitted)
+
+
+def mean_excess_ms(
+    trace: Trace, begin_ms: float, end_ms: float, *, discarded: int = 0
+) -> float | None:
+    """How much longer than the fastest the packets took that came in that time, on average.
+
+    The `discarded` slowest are left out: what came too late was not played. None without packets.
+    """
+    inside = (trace.arrive_ms >= begin_ms) & (trace.arrive_ms < end_ms)
+    found = np.sort(excess_ms(trace)[inside])
+    kept = found[: max(len(found) - discarded, 1)]
+    return float(kept.mean()) if len(kept) else None
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -145,16 +174,3 @@ def percentile(values: Sequence[float], share: float) -> float:
 def beats(ours: Outcome, theirs: Outcome) -> bool:
     """A lower mean delay at the same or lower concealment."""
     return ours.delay_ms < theirs.delay_ms and ours.concealed <= theirs.concealed
-
-
-def mean_excess_ms(
-    trace: Trace, *, begin_ms: float, end_ms: float, discarded: int = 0
-) -> float | None:
-    """How much longer than the fastest the packets took that came in that time, on average.
-
-    The `discarded` slowest are left out: what came too late was not played. None without packets.
-    """
-    inside = (trace.arrive_ms >= begin_ms) & (trace.arrive_ms < end_ms)
-    found = np.sort(excess_ms(trace)[inside])
-    kept = found[: max(len(found) - discarded, 1)]
-    return float(kept.mean()) if len(kept) else None

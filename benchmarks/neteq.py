@@ -24,10 +24,12 @@ from pylibsrtp import Policy, Session
 from kabina.benchmarks._replay import TimedSender
 from kabina.benchmarks.browser import AUTOMATIC, chromium, missing
 from kabina.benchmarks.jitter_trace import (
+    TAIL_PACKETS,
     Outcome,
-    lost_share,
-    mean_excess_ms,
+    Sums,
+    outcome,
     percentile,
+    with_tail,
 )
 from kabina.benchmarks.light_client import LightClient
 from kabina.native._mixing import OpusEncoder
@@ -43,9 +45,7 @@ if TYPE_CHECKING:
 
 WRTC_PYTHON: Final = Path(__file__).resolve().parent.parent / "build/wrtc/bin/python"
 LEAD_S: Final = 1.0
-TAIL_MS: Final = 1000.0  # packets after the trace, without trouble: nothing runs dry while it counts
 FRAME: Final = 960
-STEP_MS: Final = 20.0
 SPEECH: Final = Path(__file__).resolve().parent.parent / "signaling/demo/floor-en.opus"
 PYLIBSRTP: Final = {
     SrtpProfile.AES_128_CM_SHA1_80: Policy.SRTP_PROFILE_AES128_CM_SHA1_80,
@@ -82,17 +82,6 @@ def rtp(payload: bytes, number: int, ssrc: int, payload_type: int) -> bytes:
         + ssrc.to_bytes(4, "big")
         + payload
     )
-
-
-def with_tail(trace: Trace) -> list[tuple[float, int]]:
-    """(ms, packet number) of the trace, and of what is sent after it."""
-    shots = [
-        (float(ms), number) for number, ms in enumerate(trace.arrive_ms) if not np.isnan(ms)
-    ]
-    end = float(trace.send_ms[-1])
-    for i in range(1, round(TAIL_MS / STEP_MS) + 1):
-        shots.append((end + i * STEP_MS, len(trace.send_ms) - 1 + i))
-    return sorted(shots)
 
 
 # --- What is received -------------------------------------------------------------------------
@@ -264,7 +253,10 @@ async def browser() -> AsyncIterator[Page_]:
         raise RuntimeError(reason)
     # Without it host candidates are names that only mDNS resolves.
     async with chromium(*AUTOMATIC, "--disable-features=WebRtcHideLocalIpsWithMdns") as started:
-        page = await (await started.new_context()).new_page()
+        context = await started.new_context()
+        # Who may use a microphone is shown all addresses, loopback among them.
+        await context.grant_permissions(["microphone"])
+        page = await context.new_page()
         yield Page_(page)
 
 
@@ -287,7 +279,7 @@ class Heard:
 async def play(receivers: Receivers, traces: Mapping[str, Trace]) -> Heard:
     """Sends all traces at once, each over its own connection. RuntimeError, TimeoutError."""
     longest = max(len(trace.send_ms) for trace in traces.values())
-    payloads = speech_packets(longest + round(TAIL_MS / STEP_MS) + 1)
+    payloads = speech_packets(longest + TAIL_PACKETS + 1)
     offers = [loopback_alone(offer) for offer in await receivers.offers(len(traces))]
     clients = [LightClient(sends=True, ssrc=5000 + i) for i in range(len(offers))]
     try:
@@ -307,7 +299,7 @@ async def play(receivers: Receivers, traces: Mapping[str, Trace]) -> Heard:
             )
             payload_type = int(re.findall(r"m=audio \d+ \S+ (\d+)", answers[i])[0])
             # In order of number: SRTP's index may not go back by more than its window.
-            count = len(trace.send_ms) + round(TAIL_MS / STEP_MS)
+            count = len(trace.send_ms) + TAIL_PACKETS
             made = [
                 session.protect(rtp(payloads[n], n, 5000 + i, payload_type)) for n in range(count)
             ]
@@ -331,7 +323,7 @@ async def play(receivers: Receivers, traces: Mapping[str, Trace]) -> Heard:
     found = dict(zip(traces, snapshots, strict=True))
     return Heard(
         outcomes={
-            name: outcome_of(traces[name], each, start_s) for name, each in found.items()
+            name: outcome(traces[name], sums_of(each, start_s)) for name, each in found.items()
         },
         jitter_ms={name: 1000 * each[-1]["jitter"] for name, each in found.items()},
         late_p99_ms=percentile(late_ms, 0.99),
@@ -364,45 +356,23 @@ def with_fec(answer: str) -> str:
 # --- Reading the statistics -------------------------------------------------------------------
 
 
-def outcome_of(trace: Trace, snapshots: Sequence[Snapshot], start_s: float) -> Outcome:
-    """Differences between the first packet and the last one's time. RuntimeError without sound."""
-    end_s = start_s + float(trace.send_ms[-1]) / 1000
-    # NetEq counts nothing as concealed before its first packet, but samples, so begin there.
-    inside = [one for one in snapshots if start_s <= one.at_s <= end_s]
-    begun = [one for one in inside if one["jitterBufferEmittedCount"] > 0]
+def sums_of(snapshots: Sequence[Snapshot], start_s: float) -> list[Sums]:
+    """Since the last snapshot before the start, which is of no packet; then each."""
+    found = [Sums(at_ms=0.0)]
     before = [one for one in snapshots if one.at_s < start_s]
-    if len(begun) < 2:
-        raise RuntimeError("the receiver played nothing")
-    first = before[-1] if before and before[-1].values else Snapshot(start_s, {})
-    last = begun[-1]
-    total = last["totalSamplesReceived"] - first["totalSamplesReceived"]
-    wait = _wait_ms(first, last)
-    windows = []
-    for earlier, later in zip([first, *begun], begun, strict=False):
-        if later["jitterBufferEmittedCount"] <= earlier["jitterBufferEmittedCount"]:
-            continue
-        at_ms = 1000 * (later.at_s - start_s)
-        slow = mean_excess_ms(trace, begin_ms=1000 * (earlier.at_s - start_s), end_ms=at_ms)
-        windows.append((at_ms, _wait_ms(earlier, later) + (slow or 0.0)))
-    discarded = round(last["packetsDiscarded"] - first["packetsDiscarded"])
-    slow = mean_excess_ms(trace, begin_ms=0.0, end_ms=1000 * (last.at_s - start_s), discarded=discarded)
-    return Outcome(
-        wait_ms=wait,
-        delay_ms=wait + (slow or 0.0),
-        p95_ms=percentile([value for _, value in windows], 0.95),
-        concealed=(last["concealedSamples"] - first["concealedSamples"]) / total,
-        stretched=(
-            last["insertedSamplesForDeceleration"]
-            + last["removedSamplesForAcceleration"]
-            - first["insertedSamplesForDeceleration"]
-            - first["removedSamplesForAcceleration"]
-        )
-        / total,
-        over_time=tuple(windows),
-        recovered=round(last["fecPacketsReceived"] - last["fecPacketsDiscarded"]),
+    if before:
+        found = [_sums(before[-1], start_s)]
+    return found + [_sums(one, start_s) for one in snapshots if one.at_s >= start_s and one.values]
+
+
+def _sums(one: Snapshot, start_s: float) -> Sums:
+    return Sums(
+        at_ms=1000 * (one.at_s - start_s),
+        waited_s=one["jitterBufferDelay"],
+        emitted=one["jitterBufferEmittedCount"],
+        concealed=one["concealedSamples"],
+        total=one["totalSamplesReceived"],
+        stretched=one["insertedSamplesForDeceleration"] + one["removedSamplesForAcceleration"],
+        discarded=one["packetsDiscarded"],
+        recovered=one["fecPacketsReceived"] - one["fecPacketsDiscarded"],
     )
-
-
-def _wait_ms(earlier: Snapshot, later: Snapshot) -> float:
-    emitted = later["jitterBufferEmittedCount"] - earlier["jitterBufferEmittedCount"]
-    return 1000 * (later["jitterBufferDelay"] - earlier["jitterBufferDelay"]) / emitted
