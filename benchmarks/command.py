@@ -27,6 +27,7 @@ BENCHMARKS: Final = {
     "idle": "kabina.benchmarks.idle",
     "video": "kabina.benchmarks.video",
     "narrow": "kabina.benchmarks.narrow_path",
+    "jitter": "kabina.benchmarks.jitter",
     "peers": "kabina.benchmarks.peers",
     "limit": "kabina.benchmarks.limit",
     "codec": "kabina.benchmarks.codec",
@@ -37,7 +38,7 @@ BENCHMARKS: Final = {
     "iso": "kabina.benchmarks.iso",
 }
 # Minutes each: by name only.
-LONG: Final = frozenset({"peers", "limit", "narrow", "quality"})
+LONG: Final = frozenset({"peers", "limit", "narrow", "quality", "jitter"})
 
 
 def run(

@@ -7,10 +7,9 @@ know the packets' one: its phase against them is an argument, in ms.
 from __future__ import annotations
 
 import ctypes
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
 from aiortc.jitterbuffer import JitterBuffer as AiortcBuffer
 from aiortc.rtp import RtpPacket
 
@@ -191,9 +190,7 @@ def speex(trace: Trace, *, phase_ms: float = 0.0) -> list[Sums]:
                 )
             if sums.emitted:  # before the first packet there is silence, not concealment
                 missed = FRAME if status else 0
-                sums = replace(
-                    sums, concealed=sums.concealed + missed, total=sums.total + FRAME
-                )
+                sums = replace(sums, concealed=sums.concealed + missed, total=sums.total + FRAME)
             sums = replace(
                 sums, discarded=len(came) - sums.emitted / FRAME - _here(library, buffer)
             )

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -19,6 +20,8 @@ RECORDED: Final = Path(__file__).parent / "traces" / "stereo_jitter.txt"
 PACKETS: Final = 2000  # 40 s, as long as the recorded one
 SEED: Final = 20
 TAIL_PACKETS: Final = 50
+LOST_AT_MS: Final = 10_000.0
+SETTLED_MS: Final = 2.0
 
 
 def recorded() -> Trace:
@@ -35,15 +38,15 @@ def from_arrivals(arrivals: Iterable[tuple[float, int]]) -> Trace:
         came.setdefault(number, ms)
     arrive = np.full(max(came) + 1, np.nan)
     arrive[list(came)] = list(came.values())
-    send = np.arange(len(arrive)) * PACKET_MS
-    return Trace(send, arrive - np.nanmin(arrive - send))
+    send = np.arange(len(arrive), dtype=np.float64) * PACKET_MS
+    return Trace(send, np.asarray(arrive - np.nanmin(arrive - send), np.float64))
 
 
-def one_lost(packets: int = 600, number: int = 250) -> Trace:
-    """A perfect network but for one packet."""
-    send = np.arange(packets) * PACKET_MS
+def one_lost(packets: int = 1000) -> Trace:
+    """A perfect network but for one packet, LOST_AT_MS after the first."""
+    send = np.arange(packets, dtype=np.float64) * PACKET_MS
     arrive = send.copy()
-    arrive[number] = np.nan
+    arrive[round(LOST_AT_MS / PACKET_MS)] = np.nan
     return Trace(send, arrive)
 
 
@@ -141,7 +144,7 @@ def _over_time(trace: Trace, sums: Sequence[Sums]) -> list[tuple[float, float]]:
     found = []
     for earlier, later in pairwise(sums):
         if later.emitted > earlier.emitted:
-            # Those played in a window came about then; a window's excess is of those that came in it.
+            # Those played in a window came about then: it has their excess.
             slow = mean_excess_ms(trace, earlier.at_ms, later.at_ms) or 0.0
             found.append((later.at_ms, _wait_ms(earlier, later) + slow))
     return found
@@ -164,6 +167,9 @@ def mean_excess_ms(
     return float(kept.mean()) if len(kept) else None
 
 
+WINDOW_MS: Final = 250.0
+
+
 def percentile(values: Sequence[float], share: float) -> float:
     """The least value that at least `share` of the values do not exceed. ValueError without any."""
     if not values:
@@ -174,3 +180,30 @@ def percentile(values: Sequence[float], share: float) -> float:
 def beats(ours: Outcome, theirs: Outcome) -> bool:
     """A lower mean delay at the same or lower concealment."""
     return ours.delay_ms < theirs.delay_ms and ours.concealed <= theirs.concealed
+
+
+def mean_of(outcomes: Sequence[Outcome]) -> Outcome:
+    """Of several runs of one trace: means of all figures; over time the first run's."""
+    return Outcome(
+        wait_ms=fmean(one.wait_ms for one in outcomes),
+        delay_ms=fmean(one.delay_ms for one in outcomes),
+        p95_ms=fmean(one.p95_ms for one in outcomes),
+        concealed=fmean(one.concealed for one in outcomes),
+        stretched=fmean(one.stretched for one in outcomes),
+        discarded=fmean(one.discarded for one in outcomes),
+        recovered=round(fmean(one.recovered for one in outcomes)),
+        over_time=outcomes[0].over_time,
+    )
+
+
+def after_loss(of_one_lost: Outcome) -> tuple[float, float, float]:
+    """(ms of delay that the loss added at most, seconds until within 2 ms of before for good, ms
+    left at the end). Before is the mean of the three seconds before it; infinite: never."""
+    over_time = of_one_lost.over_time
+    before = fmean(ms for at, ms in over_time if LOST_AT_MS - 3000 <= at < LOST_AT_MS)
+    after = [(at, ms - before) for at, ms in over_time if at >= LOST_AT_MS]
+    above = [at for at, added in after if added > SETTLED_MS]
+    gone_s = (above[-1] + WINDOW_MS - LOST_AT_MS) / 1000 if above else 0.0
+    if above and above[-1] == after[-1][0]:
+        gone_s = math.inf
+    return max(added for _, added in after), gone_s, after[-1][1]

@@ -1,28 +1,23 @@
-"""Real NetEq: traces sent as SRTP to WebRTC receivers, which tell by getStats what they made of them.
+"""Real NetEq: traces sent as SRTP to WebRTC receivers, and what getStats says became of them.
 
-Receivers are libwebrtc itself (the package `wrtc`, in an environment of its own) and Chromium. Each
-trace is a connection of its own with a real DTLS handshake; one thread sends all their packets, each
-when its trace says, over loopback.
+Each trace is a connection of its own with a real DTLS handshake. One thread sends all their packets
+over loopback, each when its trace says.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import time
-from collections.abc import Mapping
-from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 import av
 import numpy as np
 from pylibsrtp import Policy, Session
 
 from kabina.benchmarks._replay import TimedSender
-from kabina.benchmarks.browser import AUTOMATIC, chromium, missing
 from kabina.benchmarks.jitter_trace import (
     TAIL_PACKETS,
     Outcome,
@@ -37,13 +32,12 @@ from kabina.native.libraries import load_opus
 from kabina.native.plane import SrtpProfile
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
-
-    from playwright.async_api import Page
+    from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from kabina.benchmarks.jitter_profiles import Trace
+    from kabina.benchmarks.neteq_receivers import Receivers, Snapshot
 
-WRTC_PYTHON: Final = Path(__file__).resolve().parent.parent / "build/wrtc/bin/python"
 LEAD_S: Final = 1.0
 FRAME: Final = 960
 SPEECH: Final = Path(__file__).resolve().parent.parent / "signaling/demo/floor-en.opus"
@@ -57,7 +51,7 @@ PYLIBSRTP: Final = {
 
 
 def speech_packets(count: int) -> list[bytes]:
-    """`count` Opus packets of 20 ms with FEC copies: the demo meeting's speaker, again and again."""
+    """`count` Opus packets of 20 ms with FEC copies: the demo meeting's speaker, repeated."""
     with av.open(str(SPEECH)) as container:
         resampler = av.AudioResampler("flt", "mono", 48000)
         blocks = [
@@ -68,9 +62,7 @@ def speech_packets(count: int) -> list[bytes]:
     sound = np.concatenate(blocks).astype(np.float32)
     encoder = OpusEncoder(load_opus().handle, bitrate_bps=32000, loss_percent=10)
     frames = len(sound) // FRAME
-    return [
-        encoder.encode(sound[(i % frames) * FRAME :][:FRAME].copy()) for i in range(count)
-    ]
+    return [encoder.encode(sound[(i % frames) * FRAME :][:FRAME].copy()) for i in range(count)]
 
 
 def rtp(payload: bytes, number: int, ssrc: int, payload_type: int) -> bytes:
@@ -84,182 +76,6 @@ def rtp(payload: bytes, number: int, ssrc: int, payload_type: int) -> bytes:
     )
 
 
-# --- What is received -------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """getStats of one connection: seconds of CLOCK_MONOTONIC and W3C's inbound-rtp numbers."""
-
-    at_s: float
-    values: Mapping[str, float]
-
-    def __getitem__(self, name: str) -> float:
-        return float(self.values.get(name, 0.0))
-
-
-class Receivers(Protocol):
-    """Some WebRTC receiver with several connections. `name` says whose."""
-
-    name: str
-
-    async def offers(self, count: int) -> Sequence[str]: ...
-
-    async def answer(self, answers: Sequence[str]) -> None: ...
-
-    async def finish(self) -> list[list[Snapshot]]:
-        """Of each connection, what was read since the answers, in order."""
-
-
-class Wrtc:
-    """libwebrtc in Python, as a process of the environment that has it."""
-
-    name = "NetEq (libwebrtc M152, wrtc)"
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
-        self._reading: asyncio.Task[list[dict[str, Any]]] | None = None
-
-    async def offers(self, count: int) -> Sequence[str]:
-        self._say(count)
-        found: list[str] = json.loads(await self._line())
-        return found
-
-    async def answer(self, answers: Sequence[str]) -> None:
-        self._say(answers)
-        self._reading = asyncio.create_task(self._read())
-
-    async def finish(self) -> list[list[Snapshot]]:
-        assert self._process.stdin is not None
-        assert self._reading is not None
-        self._process.stdin.close()
-        lines = await self._reading
-        return [
-            [Snapshot(line["at_s"], line["inbound"][i]) for line in lines]
-            for i in range(len(lines[0]["inbound"]))
-        ]
-
-    def _say(self, value: object) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(value).encode() + b"\n")
-
-    async def _line(self) -> bytes:
-        assert self._process.stdout is not None
-        line = await self._process.stdout.readline()
-        if not line:
-            raise RuntimeError("wrtc ended: see above")
-        return line
-
-    async def _read(self) -> list[dict[str, Any]]:
-        lines = []
-        with suppress(RuntimeError):
-            while True:
-                lines.append(json.loads(await self._line()))
-        return lines
-
-
-@asynccontextmanager
-async def wrtc() -> AsyncIterator[Wrtc]:
-    """RuntimeError where it is not installed."""
-    if reason := wrtc_missing():
-        raise RuntimeError(reason)
-    process = await asyncio.create_subprocess_exec(
-        WRTC_PYTHON,
-        str(Path(__file__).parent / "neteq_wrtc.py"),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        limit=1 << 22,
-    )
-    try:
-        yield Wrtc(process)
-    finally:
-        if process.returncode is None:
-            with suppress(ProcessLookupError):
-                process.terminate()
-        await process.wait()
-
-
-def wrtc_missing() -> str:
-    """What is not installed here of it; empty when all is."""
-    return "" if WRTC_PYTHON.exists() else "no wrtc here: make bench-peers-tools"
-
-
-OFFER_JS: Final = """async (count) => {
-  window.ends = [];
-  for (let i = 0; i < count; i += 1) {
-    const pc = new RTCPeerConnection();
-    pc.addTransceiver("audio", { direction: "recvonly" });
-    pc.ontrack = (event) => {
-      const element = Object.assign(new Audio(), { srcObject: new MediaStream([event.track]) });
-      window.ends[i].element = element;
-      element.play();
-    };
-    window.ends.push({ pc });
-    await pc.setLocalDescription();
-    await new Promise((resolve) => {
-      const look = () => pc.iceGatheringState === "complete" && resolve();
-      pc.onicegatheringstatechange = look;
-      look();
-    });
-  }
-  return window.ends.map(({ pc }) => pc.localDescription.sdp);
-}"""
-ANSWER_JS: Final = """async (answers) => {
-  for (const [i, sdp] of answers.entries()) await window.ends[i].pc.setRemoteDescription({ type: "answer", sdp });
-  window.snapshots = [];
-  const take = async () => {
-    const reports = await Promise.all(window.ends.map(({ pc }) => pc.getStats()));
-    const found = reports.map((report) => {
-      const entry = [...report.values()].find((one) => one.type === "inbound-rtp") ?? {};
-      return Object.fromEntries(Object.entries(entry).filter(([, value]) => typeof value === "number"));
-    });
-    window.snapshots.push({ at: performance.now(), inbound: found });
-    setTimeout(take, 250);
-  };
-  take();
-}"""
-
-
-class Page_:
-    """Chromium."""
-
-    name = "NetEq (headless Chromium)"
-
-    def __init__(self, page: Page) -> None:
-        self._page = page
-
-    async def offers(self, count: int) -> Sequence[str]:
-        found: list[str] = await self._page.evaluate(OFFER_JS, count)
-        return found
-
-    async def answer(self, answers: Sequence[str]) -> None:
-        await self._page.evaluate(ANSWER_JS, answers)
-
-    async def finish(self) -> list[list[Snapshot]]:
-        before = time.monotonic()
-        now_ms: float = await self._page.evaluate("performance.now()")
-        origin_s = (before + time.monotonic()) / 2 - now_ms / 1000
-        lines = await self._page.evaluate("window.snapshots")
-        return [
-            [Snapshot(origin_s + line["at"] / 1000, line["inbound"][i]) for line in lines]
-            for i in range(len(lines[0]["inbound"]))
-        ]
-
-
-@asynccontextmanager
-async def browser() -> AsyncIterator[Page_]:
-    """RuntimeError where there is none."""
-    if reason := missing():
-        raise RuntimeError(reason)
-    # Without it host candidates are names that only mDNS resolves.
-    async with chromium(*AUTOMATIC, "--disable-features=WebRtcHideLocalIpsWithMdns") as started:
-        context = await started.new_context()
-        # Who may use a microphone is shown all addresses, loopback among them.
-        await context.grant_permissions(["microphone"])
-        page = await context.new_page()
-        yield Page_(page)
-
-
 # --- A run ------------------------------------------------------------------------------------
 
 
@@ -269,11 +85,10 @@ class Heard:
 
     outcomes: dict[str, Outcome]
     jitter_ms: dict[str, float]
-    """RFC 3550's, as the receiver saw it at the end of each trace."""
+    """RFC 3550's, the most that the receiver saw while each trace ran."""
     late_p99_ms: float
     is_fifo: bool
     refused: int
-    details: dict[str, dict[str, float]]
 
 
 async def play(receivers: Receivers, traces: Mapping[str, Trace]) -> Heard:
@@ -283,9 +98,7 @@ async def play(receivers: Receivers, traces: Mapping[str, Trace]) -> Heard:
     offers = [loopback_alone(offer) for offer in await receivers.offers(len(traces))]
     clients = [LightClient(sends=True, ssrc=5000 + i) for i in range(len(offers))]
     try:
-        answers = [
-            client.answer(offer) for client, offer in zip(clients, offers, strict=True)
-        ]
+        answers = [client.answer(offer) for client, offer in zip(clients, offers, strict=True)]
         await receivers.answer([with_fec(answer) for answer in answers])
         shots: list[tuple[int, int, bytes]] = []
         for i, (client, trace) in enumerate(zip(clients, traces.values(), strict=True)):
@@ -304,8 +117,7 @@ async def play(receivers: Receivers, traces: Mapping[str, Trace]) -> Heard:
                 session.protect(rtp(payloads[n], n, 5000 + i, payload_type)) for n in range(count)
             ]
             shots += [
-                (round(ms * 1e6), client.fileno(), made[number])
-                for ms, number in with_tail(trace)
+                (round(ms * 1e6), client.fileno(), made[number]) for ms, number in with_tail(trace)
             ]
         sender = TimedSender(shots)
         start_s = time.monotonic() + LEAD_S
@@ -325,12 +137,35 @@ async def play(receivers: Receivers, traces: Mapping[str, Trace]) -> Heard:
         outcomes={
             name: outcome(traces[name], sums_of(each, start_s)) for name, each in found.items()
         },
-        jitter_ms={name: 1000 * each[-1]["jitter"] for name, each in found.items()},
+        jitter_ms={name: 1000 * max(one["jitter"] for one in each) for name, each in found.items()},
         late_p99_ms=percentile(late_ms, 0.99),
         is_fifo=sender.is_fifo,
         refused=sender.refused,
-        details={name: dict(each[-1].values) for name, each in found.items()},
     )
+
+
+async def rounds(
+    receivers: Callable[[], AbstractAsyncContextManager[Receivers]],
+    traces: Mapping[str, Trace],
+    count: int,
+) -> list[Heard]:
+    """Each with receivers of its own, that have learnt nothing."""
+    found = []
+    for _ in range(count):
+        async with receivers() as receiver:
+            found.append(await play(receiver, traces))
+    return found
+
+
+def punctuality(heard: Sequence[Heard], perfect: str) -> dict[str, object]:
+    """What the harness itself adds, the worst of all rounds; `perfect` is a jitterless trace."""
+    return {
+        "rounds": len(heard),
+        "sender_late_p99_ms": max(one.late_p99_ms for one in heard),
+        "jitter_of_perfect_ms": max(one.jitter_ms[perfect] for one in heard),
+        "sender_is_fifo": all(one.is_fifo for one in heard),
+        "refused": sum(one.refused for one in heard),
+    }
 
 
 def loopback_alone(description: str) -> str:

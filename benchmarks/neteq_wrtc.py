@@ -1,8 +1,8 @@
-"""libwebrtc's receiving end, for neteq.py: runs alone, by the Python of the environment that has `wrtc`.
+"""libwebrtc's receiving end: a process of its own, by the Python that has `wrtc`.
 
-A line of JSON with a number in: as many connections' offers out. A line with their answers in: from
-then on four times a second a line with all connections' statistics out, until the input ends. Times
-are seconds of CLOCK_MONOTONIC, which two processes share.
+JSON by lines. A number in: as many connections' offers out. Their answers in: from then on, four
+times a second, the statistics of all connections out, until the input ends. Times are seconds of
+CLOCK_MONOTONIC, which processes share.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ async def main() -> None:
     for pc in connections:
         pc.addTransceiver("audio", webrtc.RTCRtpTransceiverInit(direction="recvonly"))
         await pc.setLocalDescription(await pc.createOffer())
-    while any(pc.iceGatheringState != "complete" for pc in connections):
+    while any(pc.iceGatheringState != "complete" for pc in connections):  # noqa: ASYNC110
         await asyncio.sleep(0.02)
     say([pc.localDescription.sdp for pc in connections])
     for pc, answer in zip(connections, json.loads(await lines.get()), strict=True):
