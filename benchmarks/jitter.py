@@ -64,10 +64,10 @@ def rows() -> list[Row]:
         if reason := missing():
             harness.append({"buffer": name, "not_run": reason})
             continue
-        heard = asyncio.run(neteq.rounds(receivers, chosen, ROUNDS))
-        harness.append({"buffer": name, **neteq.punctuality(heard, ONE_LOST)})
+        heard = asyncio.run(neteq.rounds(receivers, chosen, ROUNDS, ONE_LOST))
+        harness.append({"buffer": name, **heard.row()})
         for trace in chosen:
-            results[trace][name] = mean_of([each.outcomes[trace] for each in heard])
+            results[trace][name] = heard.mean_of(trace)
     found = [
         _row(trace, chosen[trace], buffer, each)
         for trace, by_buffer in results.items()

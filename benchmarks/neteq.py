@@ -22,6 +22,7 @@ from kabina.benchmarks.jitter_trace import (
     TAIL_PACKETS,
     Outcome,
     Sums,
+    mean_of,
     outcome,
     percentile,
     with_tail,
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 
 LEAD_S: Final = 1.0
 FRAME: Final = 960
+DISTURBED_MS: Final = 2.0
+SPARE_ROUNDS: Final = 2
 SPEECH: Final = Path(__file__).resolve().parent.parent / "signaling/demo/floor-en.opus"
 PYLIBSRTP: Final = {
     SrtpProfile.AES_128_CM_SHA1_80: Policy.SRTP_PROFILE_AES128_CM_SHA1_80,
@@ -89,6 +92,30 @@ class Heard:
     late_p99_ms: float
     is_fifo: bool
     refused: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rounds:
+    """`kept` are those in which the harness itself added at most DISTURBED_MS of jitter; when there
+    is none, the least disturbed one. The figures are the worst of them."""
+
+    kept: Sequence[Heard]
+    jitter_of_perfect_ms: float
+    sender_late_p99_ms: float
+    is_fifo: bool
+    disturbed: int
+
+    def mean_of(self, trace: str) -> Outcome:
+        return mean_of([one.outcomes[trace] for one in self.kept])
+
+    def row(self) -> dict[str, object]:
+        return {
+            "rounds": len(self.kept),
+            "disturbed_rounds": self.disturbed,
+            "harness_jitter_ms": self.jitter_of_perfect_ms,
+            "sender_late_p99_ms": self.sender_late_p99_ms,
+            "sender_is_fifo": self.is_fifo,
+        }
 
 
 async def play(receivers: Receivers, traces: Mapping[str, Trace]) -> Heard:
@@ -148,24 +175,26 @@ async def rounds(
     receivers: Callable[[], AbstractAsyncContextManager[Receivers]],
     traces: Mapping[str, Trace],
     count: int,
-) -> list[Heard]:
-    """Each with receivers of its own, that have learnt nothing."""
-    found = []
-    for _ in range(count):
+    perfect: str,
+) -> Rounds:
+    """Each with receivers of its own, that have learnt nothing; SPARE_ROUNDS more than `count` where
+    the machine disturbed some. `perfect` is a trace without jitter: what the receiver sees there is
+    the harness's."""
+    undisturbed: list[Heard] = []
+    disturbed: list[Heard] = []
+    while len(undisturbed) < count and len(undisturbed) + len(disturbed) < count + SPARE_ROUNDS:
         async with receivers() as receiver:
-            found.append(await play(receiver, traces))
-    return found
-
-
-def punctuality(heard: Sequence[Heard], perfect: str) -> dict[str, object]:
-    """What the harness itself adds, the worst of all rounds; `perfect` is a jitterless trace."""
-    return {
-        "rounds": len(heard),
-        "sender_late_p99_ms": max(one.late_p99_ms for one in heard),
-        "jitter_of_perfect_ms": max(one.jitter_ms[perfect] for one in heard),
-        "sender_is_fifo": all(one.is_fifo for one in heard),
-        "refused": sum(one.refused for one in heard),
-    }
+            heard = await play(receiver, traces)
+        is_punctual = heard.jitter_ms[perfect] <= DISTURBED_MS and heard.refused == 0
+        (undisturbed if is_punctual else disturbed).append(heard)
+    kept = undisturbed or [min(disturbed, key=lambda one: one.jitter_ms[perfect])]
+    return Rounds(
+        kept=kept,
+        jitter_of_perfect_ms=max(one.jitter_ms[perfect] for one in kept),
+        sender_late_p99_ms=max(one.late_p99_ms for one in kept),
+        is_fifo=all(one.is_fifo for one in kept),
+        disturbed=len(disturbed),
+    )
 
 
 def loopback_alone(description: str) -> str:
