@@ -39,6 +39,7 @@ PHASES_MS: Final = (0.5, 3.0, 5.5, 8.0)
 COSTS_MS: Final = (5, 10, 20, 40, 80, 160)  # of the frontier in the picture
 OURS: Final = "Kabina"
 OURS_20_MS: Final = "Kabina, 20 ms ticks"
+AIORTC: Final = "aiortc JitterBuffer(16, 4), no output clock"
 ONE_LOST: Final = "one_lost"
 # What the goal counts: losses one by one have a goal of their own.
 COUNTED: Final = ("recorded", *(name for name in PROFILES if name != "random_loss"))
@@ -87,7 +88,7 @@ def in_virtual_time(trace: Trace, payloads: Sequence[bytes]) -> dict[str, Outcom
         OURS_20_MS: over_phases(
             lambda ms: jitter_buffers.kabina(trace, payloads, phase_ms=2 * ms, block_ms=20.0)
         ),
-        "aiortc JitterBuffer(16, 4)": outcome(trace, jitter_buffers.aiortc(trace)),
+        AIORTC: outcome(trace, jitter_buffers.aiortc(trace)),
     }
     if not jitter_buffers.speex_missing():
         found["speexdsp as in AudioBridge"] = over_phases(
@@ -177,4 +178,4 @@ def _picture(results: Results, chosen: Mapping[str, Trace], payloads: Sequence[b
         ]
         for name in COUNTED
     }
-    return jitter_picture.draw(results, frontiers, ONE_LOST)
+    return jitter_picture.draw(results, frontiers, one_lost=ONE_LOST, outlier=AIORTC)

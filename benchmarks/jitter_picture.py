@@ -20,12 +20,17 @@ MARKERS: Final = ("o", "s", "^", "v", "D", "x", "P")
 def draw(
     results: Mapping[str, Mapping[str, Outcome]],
     frontiers: Mapping[str, Sequence[Outcome]],
+    *,
     one_lost: str,
+    outlier: str,
 ) -> list[dict[str, object]]:
-    """A row that says where they are, or that there are none. Kabina's frontier is a line."""
+    """A row that says where they are, or that there are none. Kabina's frontier is a line; the
+    outlier is told in words where it would hide the rest."""
     folder = Path(os.environ.get("KABINA_PICTURES", pictures.FOLDER))
     try:
-        paths = _scatter(results, frontiers, folder) + _over_time(results, one_lost, folder)
+        paths = _scatter(results, frontiers, outlier, folder) + _over_time(
+            results, one_lost, folder
+        )
     except pictures.NoPicturesError:
         return [{"picture": "no picture: matplotlib is not installed"}]
     return [{"picture": str(path)} for path in paths]
@@ -34,6 +39,7 @@ def draw(
 def _scatter(
     results: Mapping[str, Mapping[str, Outcome]],
     frontiers: Mapping[str, Sequence[Outcome]],
+    outlier: str,
     folder: Path,
 ) -> list[Path]:
     columns = 4
@@ -52,8 +58,20 @@ def _scatter(
         each.set_title(trace)
         each.set_xlabel("mean delay, ms")
         each.set_ylabel("concealed, %")
-        each.set_xlim(left=0)
-        each.set_ylim(bottom=0)
+        others = [one for buffer, one in results[trace].items() if buffer != outlier]
+        each.set_xlim(0, 1.2 * max(one.delay_ms for one in others))
+        each.set_ylim(0, max(120 * max(one.concealed for one in others), 0.1))
+        far = results[trace][outlier]
+        each.text(
+            0.98,
+            0.97,
+            f"aiortc: {far.delay_ms:.0f} ms, {100 * far.concealed:.1f} %",
+            transform=each.transAxes,
+            ha="right",
+            va="top",
+            fontsize=7,
+            color="#777777",
+        )
     for spare in axes[len(frontiers) :]:
         spare.set_axis_off()
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)

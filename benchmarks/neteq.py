@@ -177,23 +177,28 @@ async def rounds(
     count: int,
     perfect: str,
 ) -> Rounds:
-    """Each with receivers of its own, that have learnt nothing; SPARE_ROUNDS more than `count` where
-    the machine disturbed some. `perfect` is a trace without jitter: what the receiver sees there is
-    the harness's."""
-    undisturbed: list[Heard] = []
-    disturbed: list[Heard] = []
-    while len(undisturbed) < count and len(undisturbed) + len(disturbed) < count + SPARE_ROUNDS:
+    """Each with receivers of its own, that have learnt nothing; up to SPARE_ROUNDS more where the
+    machine disturbed some. `perfect` is a trace without jitter: what is seen there is ours."""
+    heard: list[Heard] = []
+    while True:
         async with receivers() as receiver:
-            heard = await play(receiver, traces)
-        is_punctual = heard.jitter_ms[perfect] <= DISTURBED_MS and heard.refused == 0
-        (undisturbed if is_punctual else disturbed).append(heard)
-    kept = undisturbed or [min(disturbed, key=lambda one: one.jitter_ms[perfect])]
+            heard.append(await play(receiver, traces))
+        found = choose(heard, perfect)
+        if len(heard) - found.disturbed >= count or len(heard) == count + SPARE_ROUNDS:
+            return found
+
+
+def choose(heard: Sequence[Heard], perfect: str) -> Rounds:
+    """Those that the machine did not disturb; when there is none, the least disturbed one."""
+    kept = [one for one in heard if one.jitter_ms[perfect] <= DISTURBED_MS and one.refused == 0]
+    disturbed = len(heard) - len(kept)
+    kept = kept or [min(heard, key=lambda one: one.jitter_ms[perfect])]
     return Rounds(
         kept=kept,
         jitter_of_perfect_ms=max(one.jitter_ms[perfect] for one in kept),
         sender_late_p99_ms=max(one.late_p99_ms for one in kept),
         is_fifo=all(one.is_fifo for one in kept),
-        disturbed=len(disturbed),
+        disturbed=disturbed,
     )
 
 
