@@ -78,9 +78,9 @@ format: dev
 bench: dev
 	$(BIN)/kabina bench all
 
-# Janus, Go and Pion for `kabina bench peers`: never by another target.
+# Janus, Go and Pion for `kabina bench peers`, libwebrtc and speexdsp for `kabina bench jitter`: never by another target.
 bench-peers-tools:
-	@sh tools/install-bench-peers
+	@PYTHON=$(PYTHON) sh tools/install-bench-peers
 
 # Pictures and the scorers of `kabina bench quality`. The venv's own versions are constraints: what cannot be had beside
 # them is refused here, and never changes what tests run with.

@@ -39,6 +39,7 @@ BENCHMARKS: Final = {
 }
 # Minutes each: by name only.
 LONG: Final = frozenset({"peers", "limit", "narrow", "quality", "jitter"})
+LONGEST_LIST: Final = 8  # in a table; the JSON has all
 
 
 def run(
@@ -101,4 +102,6 @@ def table(rows: list[Row]) -> str:
 def _shown(value: object) -> str:
     if value is None:
         return "–"
+    if isinstance(value, list) and len(value) > LONGEST_LIST:
+        return f"{len(value)} values"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,99 +1,100 @@
-"""Two pictures of `kabina bench jitter`: delay against concealment, and delay over time."""
+"""The pictures of `kabina bench jitter`: delay against concealment, and delay over time."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from kabina.benchmarks import pictures
+from kabina.benchmarks import pictures as drawing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
-    from kabina.benchmarks.jitter_trace import Outcome
+    Row = Mapping[str, Any]
 
-OVER_TIME: Final = ("office_wifi",)  # beside the one lost packet
-MARKERS: Final = ("o", "s", "^", "v", "D", "x", "P")
-
-
-def draw(
-    results: Mapping[str, Mapping[str, Outcome]],
-    frontiers: Mapping[str, Sequence[Outcome]],
-    *,
-    one_lost: str,
-    outlier: str,
-) -> list[dict[str, object]]:
-    """A row that says where they are, or that there are none. Kabina's frontier is a line; the
-    outlier is told in words where it would hide the rest."""
-    folder = Path(os.environ.get("KABINA_PICTURES", pictures.FOLDER))
-    try:
-        paths = _scatter(results, frontiers, outlier, folder) + _over_time(
-            results, one_lost, folder
-        )
-    except pictures.NoPicturesError:
-        return [{"picture": "no picture: matplotlib is not installed"}]
-    return [{"picture": str(path)} for path in paths]
+OVER_TIME: Final = ("one_lost", "office_wifi")
+"""Traces whose rows have their delay over time."""
+FRONTIER: Final = "Kabina, C = {}"
+MARKERS: Final = "os^vDxP"
+COLUMNS: Final = 4
 
 
-def _scatter(
-    results: Mapping[str, Mapping[str, Outcome]],
-    frontiers: Mapping[str, Sequence[Outcome]],
-    outlier: str,
-    folder: Path,
-) -> list[Path]:
-    columns = 4
-    lines = -(-len(frontiers) // columns)
-    figure, axes = pictures.grid(lines, columns, width=13, height=3.1 * lines)
-    for each, (trace, frontier) in zip(axes, frontiers.items(), strict=False):
+def pictures(rows: Sequence[Row], folder: Path) -> list[Path]:
+    """jitter-frontier and jitter-over-time. NoPicturesError without matplotlib."""
+    return _frontiers(rows, folder) + _over_time(rows, folder)
+
+
+def by_trace(rows: Iterable[Row], key: str) -> dict[str, list[Row]]:
+    """The rows that have `key`, by trace, in order."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        if key in row:
+            found.setdefault(row["trace"], []).append(row)
+    return found
+
+
+def _frontiers(rows: Sequence[Row], folder: Path) -> list[Path]:
+    prefix = FRONTIER.format("")
+    drawn = {
+        trace: found
+        for trace, found in by_trace(rows, "delay_ms").items()
+        if any(row["buffer"].startswith(prefix) for row in found)
+    }
+    lines = -(-len(drawn) // COLUMNS)
+    figure, axes = drawing.grid(lines, COLUMNS, width=13, height=3.1 * lines)
+    for each, (trace, found) in zip(axes, drawn.items(), strict=False):
+        line = [row for row in found if row["buffer"].startswith(prefix)]
+        points = [row for row in found if not row["buffer"].startswith(prefix)]
         each.plot(
-            [one.delay_ms for one in frontier],
-            [100 * one.concealed for one in frontier],
+            [row["delay_ms"] for row in line],
+            [row["concealed_pct"] for row in line],
             color="#999999",
             linewidth=1,
-            label="Kabina, by its price of delay",
+            label="Kabina by C, the ms that 1 % late is worth",
         )
-        for (buffer, one), marker in zip(results[trace].items(), MARKERS, strict=False):
-            each.scatter([one.delay_ms], [100 * one.concealed], marker=marker, label=buffer)
+        for row, marker in zip(points, MARKERS, strict=False):
+            each.scatter(
+                [row["delay_ms"]], [row["concealed_pct"]], marker=marker, label=row["buffer"]
+            )
+        _leave_out_aiortc(each, points)
         each.set_title(trace)
         each.set_xlabel("mean delay, ms")
         each.set_ylabel("concealed, %")
-        others = [one for buffer, one in results[trace].items() if buffer != outlier]
-        each.set_xlim(0, 1.2 * max(one.delay_ms for one in others))
-        each.set_ylim(0, max(120 * max(one.concealed for one in others), 0.1))
-        far = results[trace][outlier]
-        each.text(
-            0.98,
-            0.97,
-            f"aiortc: {far.delay_ms:.0f} ms, {100 * far.concealed:.1f} %",
-            transform=each.transAxes,
-            ha="right",
-            va="top",
-            fontsize=7,
-            color="#777777",
-        )
-    for spare in axes[len(frontiers) :]:
+    for spare in axes[len(drawn) :]:
         spare.set_axis_off()
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
-    return pictures.save(figure, folder, "jitter-frontier")
+    return drawing.save(figure, folder, "jitter-frontier")
 
 
-def _over_time(
-    results: Mapping[str, Mapping[str, Outcome]], one_lost: str, folder: Path
-) -> list[Path]:
-    names = (one_lost, *OVER_TIME)
-    figure, axes = pictures.grid(len(names), 1, width=9, height=3.4 * len(names))
-    for each, trace in zip(axes, names, strict=True):
-        for buffer, one in results[trace].items():
-            each.plot(
-                [at / 1000 for at, _ in one.over_time],
-                [ms for _, ms in one.over_time],
-                label=buffer,
-                linewidth=1.2,
+def _leave_out_aiortc(axes: Any, points: Sequence[Row]) -> None:  # noqa: ANN401
+    """The axes show the others; where it is outside of them a word says where it is."""
+    others = [row for row in points if not row["buffer"].startswith("aiortc")]
+    axes.set_xlim(0, 1.2 * max(row["delay_ms"] for row in others))
+    axes.set_ylim(-0.02, max(1.2 * max(row["concealed_pct"] for row in others), 0.1))
+    for row in points:
+        if row not in others and row["delay_ms"] > axes.get_xlim()[1]:
+            text = f"aiortc: {row['delay_ms']:.0f} ms, {row['concealed_pct']:.1f} %"
+            axes.text(
+                0.98,
+                0.97,
+                text,
+                transform=axes.transAxes,
+                ha="right",
+                va="top",
+                fontsize=7,
+                color="#777777",
             )
+
+
+def _over_time(rows: Sequence[Row], folder: Path) -> list[Path]:
+    drawn = by_trace(rows, "over_time")
+    figure, axes = drawing.grid(len(drawn), 1, width=9, height=3.4 * len(drawn))
+    for each, (trace, found) in zip(axes, drawn.items(), strict=True):
+        for row in found:
+            each.plot(*zip(*row["over_time"], strict=True), label=row["buffer"], linewidth=1.2)
         each.set_title(trace)
         each.set_xlabel("seconds")
         each.set_ylabel("delay, ms")
         each.set_ylim(bottom=0)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
-    return pictures.save(figure, folder, "jitter-over-time")
+    return drawing.save(figure, folder, "jitter-over-time")

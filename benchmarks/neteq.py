@@ -109,12 +109,16 @@ class Rounds:
         return mean_of([one.outcomes[trace] for one in self.kept])
 
     def row(self) -> dict[str, object]:
+        """`figure` is the harness's own jitter, ms, as the receivers saw it."""
+        kept = f"ms of jitter added by the harness, {len(self.kept)} rounds"
+        if self.jitter_of_perfect_ms > DISTURBED_MS:
+            kept = "VOID: " + kept + ", the machine disturbed all"
+        elif self.disturbed:
+            kept += f", {self.disturbed} disturbed by the machine left out"
+        priority = "real-time" if self.is_fifo else "normal"
         return {
-            "rounds": len(self.kept),
-            "disturbed_rounds": self.disturbed,
-            "harness_jitter_ms": self.jitter_of_perfect_ms,
-            "sender_late_p99_ms": self.sender_late_p99_ms,
-            "sender_is_fifo": self.is_fifo,
+            "figure": self.jitter_of_perfect_ms,
+            "note": f"{kept}; sender late by {self.sender_late_p99_ms:.2f} ms p99 ({priority})",
         }
 
 
