@@ -16,6 +16,7 @@ from kabina.benchmarks import jitter_buffers, jitter_picture, neteq, neteq_recei
 from kabina.benchmarks.jitter_profiles import PROFILES
 from kabina.benchmarks.jitter_trace import (
     PACKETS,
+    SEED,
     TAIL_PACKETS,
     Outcome,
     after_loss,
@@ -42,11 +43,14 @@ ROUNDS: Final = 2
 PHASES_MS: Final = (0.5, 3.0, 5.5, 8.0)
 COSTS_MS: Final = (5, 10, 20, 40, 80, 160)  # of Kabina's frontier in the picture
 OURS: Final = "Kabina"
-OURS_20_MS: Final = "Kabina, 20 ms ticks"
-AIORTC: Final = "aiortc JitterBuffer(16, 4), no output clock"
-SPEEX: Final = "speexdsp as in AudioBridge"
+OURS_20_MS: Final = "Kabina 20 ms"  # its output taken every 20 ms, not every 10 as NetEq's
+AIORTC: Final = "aiortc 16/4"  # JitterBuffer(capacity=16, prefetch=4)
+SPEEX: Final = "speexdsp"  # as Janus AudioBridge sets it
 NETEQ: Final = "NetEq"
 ONE_LOST: Final = "one_lost"
+# So long that one per cent is one per cent; in real time it would take five minutes.
+LONG_LOSS: Final = "random_loss_5_min"
+LONG_PACKETS: Final = 15_000
 # What the goal counts: losses one by one have a goal of their own.
 COUNTED: Final = ("recorded", *(name for name in PROFILES if name != "random_loss"))
 
@@ -54,9 +58,10 @@ COUNTED: Final = ("recorded", *(name for name in PROFILES if name != "random_los
 def rows() -> list[Row]:
     """A row per trace and buffer, of Kabina's other settings, of the harness, and per goal."""
     chosen = {**traces(PACKETS), ONE_LOST: one_lost()}
-    longest = max(len(trace.send_ms) for trace in chosen.values())
-    payloads = neteq.speech_packets(longest + TAIL_PACKETS)
-    results = {name: in_virtual_time(trace, payloads) for name, trace in chosen.items()}
+    alone = {LONG_LOSS: PROFILES["random_loss"](LONG_PACKETS, SEED)}
+    payloads = neteq.speech_packets(LONG_PACKETS + TAIL_PACKETS)
+    every = {**chosen, **alone}
+    results = {name: in_virtual_time(trace, payloads) for name, trace in every.items()}
     harness: list[Row] = []
     if reason := jitter_buffers.speex_missing():
         harness.append({"trace": "harness", "buffer": SPEEX, "note": reason})
@@ -72,7 +77,7 @@ def rows() -> list[Row]:
         for trace in chosen:
             results[trace][name] = heard.mean_of(trace)
     found = [
-        _row(trace, chosen[trace], buffer, each)
+        _row(trace, every[trace], buffer, each)
         for trace, by_buffer in results.items()
         for buffer, each in by_buffer.items()
     ]
@@ -133,22 +138,22 @@ def goal_rows(results: Results) -> list[Row]:
     """What the figures say about each goal, for us and for the others."""
     found: list[Row] = []
     for buffer, each in results["lan"].items():
-        found.append(_goal("clean network: delay ≤ 6 ms", buffer, round(each.delay_ms, 1)))
+        found.append(_goal("clean network: ≤ 6 ms", buffer, round(each.delay_ms, 1)))
     for buffer, each in results[ONE_LOST].items():
         added_ms, gone_s, left_ms = after_loss(each)
         gone = f"gone after {gone_s:.2f} s" if math.isfinite(gone_s) else "never gone"
         found.append(
             _goal(
-                "one lost packet adds ≤ 10 ms, gone in 2 s",
+                "one lost adds: ≤ 10 ms",
                 buffer,
                 round(added_ms, 1),
                 f"{gone}, {abs(left_ms):.0f} ms {'left' if left_ms >= 0 else 'less'} after 10 s",
             )
         )
-    for buffer, each in results["random_loss"].items():
-        found.append(
-            _goal("random loss: concealed ≤ 0.25 %", buffer, round(100 * each.concealed, 3))
-        )
+    for trace in ("random_loss", LONG_LOSS):
+        for buffer, each in results[trace].items():
+            goal = f"{trace} concealed: ≤ 0.25 %"
+            found.append(_goal(goal, buffer, round(100 * each.concealed, 3)))
     real = [name for name in results["lan"] if name.startswith(NETEQ)]
     for ours in (OURS, OURS_20_MS):
         against = [[name] for name in (AIORTC, SPEEX, *real) if name in results["lan"]]
@@ -164,10 +169,10 @@ def _tally(results: Results, ours: str, theirs: Sequence[str]) -> Row:
         for trace in COUNTED
         if all(beats(results[trace][ours], results[trace][name]) for name in theirs)
     ]
-    against = theirs[0] if len(theirs) == 1 else f"every {NETEQ}"
+    against = theirs[0] if len(theirs) == 1 else f"both {NETEQ}s"
     return _goal(
-        "less delay, concealing no more: ≥ 8 of 10",
-        f"{ours} against {against}",
+        "wins: ≥ 8 of 10",
+        f"{ours} over {against}",
         f"{len(won)} of {len(COUNTED)}",
         "not on " + ", ".join(trace for trace in COUNTED if trace not in won),
     )

@@ -58,18 +58,25 @@ def kabina(
     samples = round(block_ms * 48)
     found, next_ms = [Sums(at_ms=-EVERY_MS)], 0.0
     for at_ms, arrived in ticks(trace, phase_ms, block_ms):
-        for ms, number in arrived:
-            replay.push(
-                START_NS + round(ms * MS),
-                payloads[number],
-                sequence=number + 1000 & 0xFFFF,
-                timestamp=number * FRAME & 0xFFFFFFFF,
-            )
+        push(replay, arrived, payloads)
         replay.take(START_NS + round(at_ms * MS), samples)
         if at_ms >= next_ms:
             found.append(_of_kabina(at_ms, replay.readings()))
             next_ms += EVERY_MS
     return found
+
+
+def push(
+    replay: StreamReplay, arrived: Sequence[tuple[float, int]], payloads: Sequence[bytes]
+) -> None:
+    """What arrived, (ms, packet number) each, into the stream."""
+    for ms, number in arrived:
+        replay.push(
+            START_NS + round(ms * MS),
+            payloads[number],
+            sequence=number + 1000 & 0xFFFF,
+            timestamp=number * FRAME & 0xFFFFFFFF,
+        )
 
 
 def _of_kabina(at_ms: float, readings: dict[str, float]) -> Sums:

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
+    from numpy.typing import NDArray
+
     from kabina.benchmarks.jitter_profiles import Trace
     from kabina.benchmarks.neteq_receivers import Receivers, Snapshot
 
@@ -53,8 +55,8 @@ PYLIBSRTP: Final = {
 # --- What is sent -----------------------------------------------------------------------------
 
 
-def speech_packets(count: int) -> list[bytes]:
-    """`count` Opus packets of 20 ms with FEC copies: the demo meeting's speaker, repeated."""
+def speech() -> NDArray[np.float32]:
+    """The demo meeting's speaker, mono at 48 kHz, in whole frames."""
     with av.open(str(SPEECH)) as container:
         resampler = av.AudioResampler("flt", "mono", 48000)
         blocks = [
@@ -63,9 +65,15 @@ def speech_packets(count: int) -> list[bytes]:
             for out in resampler.resample(frame)
         ]
     sound = np.concatenate(blocks).astype(np.float32)
+    return sound[: len(sound) // FRAME * FRAME]
+
+
+def speech_packets(count: int) -> list[bytes]:
+    """`count` Opus packets of 20 ms with FEC copies: `speech`, again and again."""
+    sound = speech()
     encoder = OpusEncoder(load_opus().handle, bitrate_bps=32000, loss_percent=10)
-    frames = len(sound) // FRAME
-    return [encoder.encode(sound[(i % frames) * FRAME :][:FRAME].copy()) for i in range(count)]
+    starts = (i * FRAME % len(sound) for i in range(count))
+    return [encoder.encode(sound[start : start + FRAME].copy()) for start in starts]
 
 
 def rtp(payload: bytes, number: int, ssrc: int, payload_type: int) -> bytes:

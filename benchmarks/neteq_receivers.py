@@ -49,9 +49,9 @@ class Receivers(Protocol):
 
 
 class Wrtc:
-    """libwebrtc in Python, as a process of the environment that has it."""
+    """libwebrtc (M152 in wrtc 0.1) in Python, as a process of the environment that has it."""
 
-    name = "NetEq (libwebrtc M152, wrtc)"
+    name = "NetEq wrtc"
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -133,7 +133,7 @@ PAGE_JS: Final = (Path(__file__).parent / "neteq_page.js").read_text()
 class Chromium:
     """Chromium."""
 
-    name = "NetEq (headless Chromium)"
+    name = "NetEq Chromium"
 
     def __init__(self, page: Page) -> None:
         self._page = page
