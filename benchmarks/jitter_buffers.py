@@ -1,4 +1,4 @@
-"""Jitter buffers in virtual time: Kabina's, aiortc's, and speexdsp's as Janus AudioBridge sets it.
+"""Jitter buffers in virtual time: Kabina's, aiortc's, and speexdsp's as AudioBridge 1.2.4 sets it.
 
 Each gives the sums of what it did at every quarter of a second. Output is on a clock that does not
 know the packets' one: its phase against them is an argument, in ms.
