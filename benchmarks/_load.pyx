@@ -1,7 +1,7 @@
 # cython: language_level=3
 """The load generator's C code as Python calls; load.py joins and reads."""
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t, uintptr_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 
 cdef extern from "kb_srtp_table.h":
     ctypedef struct kb_srtp_table:
@@ -24,12 +24,20 @@ cdef extern from "kb_load.h" nogil:
         uint32_t count, interval_ns, timestamp_step, ssrc
         uint8_t payload_type
         bint stamped
+        uint32_t phase_ns
+    ctypedef struct kb_load_packet:
+        int64_t at_ns
+        uint32_t timestamp
+        uint16_t sequence, payload_bytes
+        uint8_t *payload
     kb_load *kb_load_new(const kb_srtp_table *srtp, uint32_t capacity, uint32_t read_every_ns)
     void kb_load_free(kb_load *load)
     int kb_load_add(kb_load *load, int fd, kb_srtp_profile profile, const uint8_t *transmit,
                     const uint8_t *receive, const uint8_t *check, size_t check_bytes, bint stamped)
     void kb_load_publish(kb_load *load, int end, const kb_load_publication *publication)
-    int kb_load_start(kb_load *load)
+    void kb_load_record(kb_load *load, int end, kb_load_packet *packets, uint32_t capacity)
+    uint32_t kb_load_recorded(const kb_load *load, int end)
+    int kb_load_start(kb_load *load, bint realtime)
     void kb_load_stop(kb_load *load)
     void kb_load_reset(kb_load *load)
     void kb_load_read(const kb_load *load, int end, kb_load_figures *out)
@@ -43,6 +51,7 @@ cdef class Load:
 
     cdef kb_load *_load
     cdef object _kept
+    cdef dict _recordings
     cdef int _count
 
     def __cinit__(self, uintptr_t srtp, uint32_t capacity, uint32_t read_every_ns=0):
@@ -54,6 +63,7 @@ cdef class Load:
         if self._load == NULL:
             raise MemoryError
         self._kept = []
+        self._recordings = {}
 
     def __dealloc__(self):
         self.close()
@@ -85,8 +95,8 @@ cdef class Load:
         return end
 
     def publish(self, int end, list payloads, *, uint32_t interval_ns, uint32_t timestamp_step,
-                uint32_t ssrc, uint8_t payload_type, bint stamped=False):
-        """Sends the payloads in turn, for ever."""
+                uint32_t ssrc, uint8_t payload_type, bint stamped=False, uint32_t phase_ns=0):
+        """Sends the payloads in turn, for ever, `phase_ns` after multiples of the interval."""
         cdef kb_load_publication publication
         if not 0 <= end < self._count:
             raise IndexError(end)
@@ -103,10 +113,38 @@ cdef class Load:
         publication.ssrc = ssrc
         publication.payload_type = payload_type
         publication.stamped = stamped
+        publication.phase_ns = phase_ns
         kb_load_publish(self._load, end, &publication)
 
-    def start(self):
-        status = kb_load_start(self._load)
+    def record(self, int end, uint32_t packets):
+        """From the next start on: keeps so many of the packets that the end sends or gets."""
+        if not 0 <= end < self._count:
+            raise IndexError(end)
+        kept = bytearray(packets * sizeof(kb_load_packet))
+        cdef uint8_t[::1] view = kept
+        self._recordings[end] = kept
+        kb_load_record(self._load, end, <kb_load_packet *>&view[0], packets)
+
+    def recorded(self, int end):
+        """[(at_ns, timestamp, sequence, payload)] in their order.
+
+        CLOCK_REALTIME, before the send or at the kernel's arrival. The payload is zeros where the
+        end sends. Nothing where nothing is recorded.
+        """
+        if end not in self._recordings:
+            return []
+        cdef uint8_t[::1] view = self._recordings[end]
+        cdef kb_load_packet *packet = <kb_load_packet *>&view[0]
+        found = []
+        for index in range(kb_load_recorded(self._load, end)):
+            found.append((packet.at_ns, packet.timestamp, packet.sequence,
+                          (<char *>packet.payload)[:packet.payload_bytes]))
+            packet += 1
+        return found
+
+    def start(self, *, bint realtime=False):
+        """`realtime` asks for SCHED_FIFO, and does without where it may not."""
+        status = kb_load_start(self._load, realtime)
         if status:
             raise OSError(status, "the load thread does not start")
 

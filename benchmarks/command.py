@@ -29,6 +29,7 @@ BENCHMARKS: Final = {
     "narrow": "kabina.benchmarks.narrow_path",
     "jitter": "kabina.benchmarks.jitter",
     "peers": "kabina.benchmarks.peers",
+    "audiobridge": "kabina.benchmarks.audiobridge",
     "limit": "kabina.benchmarks.limit",
     "codec": "kabina.benchmarks.codec",
     "mix": "kabina.benchmarks.mix",
@@ -38,7 +39,9 @@ BENCHMARKS: Final = {
     "iso": "kabina.benchmarks.iso",
 }
 # Minutes each: by name only.
-LONG: Final = frozenset({"peers", "limit", "narrow", "quality", "jitter"})
+LONG: Final = frozenset(
+    {"peers", "limit", "narrow", "quality", "jitter", "audiobridge"}
+)
 LONGEST_LIST: Final = 8  # in a table; the JSON has all
 
 

@@ -61,6 +61,7 @@ class ProcessCost:
     """CPU seconds of a process and of its threads, and its memory, from /proc."""
 
     def __init__(self, pid: int) -> None:
+        self.pid = pid
         self._folder = Path(f"/proc/{pid}")
         # clock_getcpuclockid(3), CPUCLOCK_SCHED: all threads, also ended ones, in nanoseconds.
         self._clock = (~pid << 3) | 2

@@ -52,13 +52,14 @@ SETTINGS: Final = {
 # All in namespaces that end with their first process, whatever becomes of us.
 ISOLATED: Final = ("unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc")
 AS_ROOT: Final = ("--user", "--map-root-user")
+NEEDS_NAMESPACES: Final = "skipped: needs root or user namespaces, and ip(8)"
 
 
 def rows() -> list[dict[str, object]]:
     """A row per forwarder and setting; one that says why, without namespaces."""
-    prefix = _isolation()
+    prefix = isolation()
     if prefix is None:
-        return [{"peer": "all", "note": "skipped: needs root or user namespaces, and ip(8)"}]
+        return [{"peer": "all", "note": NEEDS_NAMESPACES}]
     runs = list(_runs(prefix, plan()))
     return [_row(name, setting, runs) for name, *setting in _once()]
 
@@ -75,7 +76,7 @@ def _once() -> Iterator[tuple[str, int, int]]:
             yield name, listeners, pps
 
 
-def _isolation() -> Sequence[str] | None:
+def isolation() -> Sequence[str] | None:
     """The command that gives a process a network of its own, None where nobody may."""
     if shutil.which("unshare") is None or shutil.which("ip") is None:
         return None
@@ -85,16 +86,22 @@ def _isolation() -> Sequence[str] | None:
     return None
 
 
-def _runs(prefix: Sequence[str], runs: list[tuple[str, int, int]]) -> Iterator[Run]:
-    compare = (sys.executable, "-m", "kabina.benchmarks.peers.compare", "--plan", json.dumps(runs))
-    with subprocess.Popen([*prefix, *compare], stdout=subprocess.PIPE, text=True) as process:
+def isolated(prefix: Sequence[str], module: str, *arguments: str) -> Iterator[Run]:
+    """What the module's `main` prints, a JSON object per line, in a network of its own."""
+    command = (*prefix, sys.executable, "-m", f"kabina.benchmarks.{module}", *arguments)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        for number, line in enumerate(process.stdout, 1):
-            run = json.loads(line)
-            print(f"  {number} of {len(runs)}: {run['peer']} {run['setting']}", file=sys.stderr)
-            yield run
+        for line in process.stdout:
+            yield json.loads(line)
     if process.returncode != 0:
         raise RuntimeError("the comparison ended early")
+
+
+def _runs(prefix: Sequence[str], runs: list[tuple[str, int, int]]) -> Iterator[Run]:
+    lines = isolated(prefix, "peers.compare", "--plan", json.dumps(runs))
+    for number, run in enumerate(lines, 1):
+        print(f"  {number} of {len(runs)}: {run['peer']} {run['setting']}", file=sys.stderr)
+        yield run
 
 
 def _row(name: str, setting: list[int], runs: list[Run]) -> dict[str, object]:

@@ -64,6 +64,10 @@ floor: {{
                  pt = 111, codec = "opus", rtpmap = "opus/48000/2", iface = "{host}" }} )
 }}
 """
+# Rooms are made over the API; plain RTP goes to and comes from one address.
+BRIDGE = """
+general: {{ local_ip = "{host}" }}
+"""
 
 
 class Janus(Forwarder):
@@ -103,33 +107,48 @@ class Janus(Forwarder):
         return sdp
 
     async def _session(self) -> str:
-        """A session with one handle of the plug-in, as every page has: its path."""
-        session = f"{self._url}/{(await self._post(self._url, janus='create'))['data']['id']}"
-        attached = await self._post(session, janus="attach", plugin=f"janus.plugin.{self._plugin}")
-        return f"{session}/{attached['data']['id']}"
+        return await new_handle(self._http, self._url, self._plugin)
 
     async def _ask(
         self, handle: str, jsep: dict[str, object] | None = None, **body: object
     ) -> dict[str, Any]:
-        """Sends a message to the plug-in and waits for its event. RuntimeError with its error."""
-        mark = secrets.token_hex(6)
-        extra = {} if jsep is None else {"jsep": jsep}
-        await self._post(handle, janus="message", body=body, transaction=mark, **extra)
-        while True:
-            async with self._http.get(handle.rpartition("/")[0], params={"maxev": 1}) as response:
-                event = await response.json(content_type=None)
-            if event.get("transaction") != mark:
-                continue  # a keepalive, media, webrtcup
-            if "error" in event or "error" in event.get("plugindata", {}).get("data", {}):
-                raise RuntimeError(f"Janus: {event}")
-            return dict(event)
+        return await ask(self._http, handle, jsep, **body)
 
-    async def _post(self, url: str, **body: object) -> dict[str, Any]:
-        async with self._http.post(url, json={"transaction": "t", **body}) as response:
-            answer = await response.json(content_type=None)
-        if answer["janus"] not in ("success", "ack"):
-            raise RuntimeError(f"Janus: {answer}")
-        return dict(answer)
+
+async def new_handle(http: aiohttp.ClientSession, url: str, plugin: str) -> str:
+    """A session with one handle of the plug-in, as every page has: its path."""
+    session = f"{url}/{(await post(http, url, janus='create'))['data']['id']}"
+    attached = await post(http, session, janus="attach", plugin=f"janus.plugin.{plugin}")
+    return f"{session}/{attached['data']['id']}"
+
+
+async def ask(
+    http: aiohttp.ClientSession,
+    handle: str,
+    jsep: dict[str, object] | None = None,
+    **body: object,
+) -> dict[str, Any]:
+    """Sends a message to the plug-in and waits for its event. RuntimeError with its error."""
+    mark = secrets.token_hex(6)
+    extra = {} if jsep is None else {"jsep": jsep}
+    await post(http, handle, janus="message", body=body, transaction=mark, **extra)
+    while True:
+        async with http.get(handle.rpartition("/")[0], params={"maxev": 1}) as response:
+            event = await response.json(content_type=None)
+        if event.get("transaction") != mark:
+            continue  # a keepalive, media, webrtcup
+        if "error" in event or "error" in event.get("plugindata", {}).get("data", {}):
+            raise RuntimeError(f"Janus: {event}")
+        return dict(event)
+
+
+async def post(http: aiohttp.ClientSession, url: str, **body: object) -> dict[str, Any]:
+    """One request of Janus's API and its answer. RuntimeError with its error."""
+    async with http.post(url, json={"transaction": "t", **body}) as response:
+        answer = await response.json(content_type=None)
+    if answer["janus"] not in ("success", "ack"):
+        raise RuntimeError(f"Janus: {answer}")
+    return dict(answer)
 
 
 class StreamingJanus(Janus):
@@ -148,7 +167,24 @@ class StreamingJanus(Janus):
 async def janus(
     http: aiohttp.ClientSession, host: str, plugin: str, *, tuned: bool
 ) -> AsyncIterator[Janus]:
-    """A fresh Janus; `tuned` has one event loop and the wheel's libsrtp. MissingError."""
+    """A fresh Janus that forwards; see `running`."""
+    async with running(http, host, plugin, tuned=tuned) as (url, cost, source):
+        kind = StreamingJanus if plugin == "streaming" else Janus
+        made = kind(http, host, url, plugin, cost)
+        made.notes["libsrtp"] = _mapped_srtp(cost.pid)
+        if isinstance(made, StreamingJanus):
+            made.source_port = source
+        yield made
+
+
+@asynccontextmanager
+async def running(
+    http: aiohttp.ClientSession, host: str, plugin: str, *, tuned: bool
+) -> AsyncIterator[tuple[str, ProcessCost, int]]:
+    """Janus with one plug-in: the URL of its API, what it costs, the port for a plain source.
+
+    `tuned` has one event loop and the wheel's libsrtp. MissingError.
+    """
     if not os.path.exists(EXECUTABLE):  # noqa: ASYNC240 - once, before anything runs
         raise MissingError(PACKAGES)
     with TemporaryDirectory() as folder:
@@ -164,12 +200,7 @@ async def janus(
         try:
             url = f"http://{host}:{port}/janus"
             await _ready(http, f"{url}/info", process, log)
-            kind = StreamingJanus if plugin == "streaming" else Janus
-            made = kind(http, host, url, plugin, ProcessCost(process.pid))
-            made.notes["libsrtp"] = _mapped_srtp(process.pid)
-            if isinstance(made, StreamingJanus):
-                made.source_port = source
-            yield made
+            yield url, ProcessCost(process.pid), source
         finally:
             if process.returncode is None:
                 process.kill()  # nothing of it is to be kept
@@ -189,6 +220,7 @@ def _configure(
         ("janus.transport.http", HTTP),
         ("janus.plugin.videoroom", ROOMS),
         ("janus.plugin.streaming", MOUNTPOINTS),
+        ("janus.plugin.audiobridge", BRIDGE),
     ):
         (folder / f"{name}.jcfg").write_text(text.format(**values))
     for kind, name in (("transports", "http"), ("plugins", plugin)):

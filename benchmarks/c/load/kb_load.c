@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 #define CHECK_NS 2500000000ll  /* libwebrtc's pace */
 #define REPORT_NS 5000000000ll /* RFC 3550's for audio */
 #define SCAN_NS 10000000ll
+#define FIFO_PRIORITY 5 /* above the box's noise, below the media threads of the server that is measured */
 
 typedef struct load_end {
     int fd;
@@ -33,6 +35,9 @@ typedef struct load_end {
     uint32_t sent_packets, sent_octets; /* for its sender reports */
     uint32_t overflows;                 /* the kernel's count of what this socket had no room for */
     kb_load_figures figures;
+    kb_load_packet *kept;
+    uint32_t kept_capacity;
+    _Atomic uint32_t kept_count;
 } load_end;
 
 struct kb_load {
@@ -43,7 +48,7 @@ struct kb_load {
     int epoll; /* −1: sockets are read every `read_every_ns` instead */
     int64_t read_every_ns;
     pthread_t thread;
-    bool running;
+    bool running, realtime;
     atomic_bool stopping, reset_wanted;
     uint32_t delays[KB_LOAD_BUCKETS];
     uint8_t packets[BATCH][PACKET_BYTES];
@@ -153,6 +158,51 @@ void kb_load_publish(kb_load *load, int number, const kb_load_publication *publi
     end->next_packet_ns = now_ns();
 }
 
+void kb_load_record(kb_load *load, int number, kb_load_packet *packets, uint32_t capacity)
+{
+    load_end *end = &load->ends[number];
+    end->kept = packets;
+    end->kept_capacity = capacity;
+    atomic_store(&end->kept_count, 0);
+}
+
+uint32_t kb_load_recorded(const kb_load *load, int number)
+{
+    return atomic_load(&load->ends[number].kept_count);
+}
+
+/* `payload` is NULL for what was sent: whoever published knows it. */
+static void keep(load_end *end, int64_t at_ns, uint32_t timestamp, uint16_t sequence, const uint8_t *payload,
+                 size_t bytes)
+{
+    uint32_t number = atomic_load_explicit(&end->kept_count, memory_order_relaxed);
+    if (number == end->kept_capacity || bytes > KB_LOAD_KEPT_BYTES)
+        return;
+    kb_load_packet *kept = &end->kept[number];
+    kept->at_ns = at_ns;
+    kept->timestamp = timestamp;
+    kept->sequence = sequence;
+    kept->payload_bytes = (uint16_t)bytes;
+    if (payload)
+        memcpy(kept->payload, payload, bytes);
+    atomic_store(&end->kept_count, number + 1);
+}
+
+/* A plain RTP packet that came; one whose lengths contradict each other is not kept. */
+static void keep_received(load_end *end, const uint8_t *packet, int bytes, int64_t at_ns)
+{
+    size_t header = 12 + 4 * (size_t)(packet[0] & 15), length = (size_t)bytes;
+    if (packet[0] & 0x10) {
+        if (header + 4 > length)
+            return;
+        header += 4 + 4 * (size_t)(packet[header + 2] << 8 | packet[header + 3]);
+    }
+    if (packet[0] & 0x20)
+        length -= packet[length - 1] < length ? packet[length - 1] : length;
+    if (header < length)
+        keep(end, at_ns, get32(packet + 4), (uint16_t)(packet[2] << 8 | packet[3]), packet + header, length - header);
+}
+
 static void transmit(load_end *end, const void *data, size_t bytes)
 {
     if (send(end->fd, data, bytes, MSG_DONTWAIT) < 0)
@@ -175,6 +225,8 @@ static void publish(kb_load *load, load_end *end, int64_t now)
         memcpy(packet + 12 + payload - 8, &now, 8);
     int bytes = (int)(12 + payload);
     if (!end->transmit || load->srtp.protect(end->transmit, packet, &bytes) == KB_SRTP_OK) {
+        if (end->kept)
+            keep(end, now_ns(), end->timestamp, end->sequence, NULL, payload);
         transmit(end, packet, (size_t)bytes);
         end->figures.sent++;
         end->sent_packets++;
@@ -258,6 +310,8 @@ static void take(kb_load *load, load_end *end, uint8_t *packet, int bytes, int64
     end->figures.bytes += (uint64_t)wire_bytes;
     if (end->stamped)
         count_delay(load, packet, bytes, at_ns);
+    if (end->kept && !end->publishes)
+        keep_received(end, packet, bytes, at_ns);
 }
 
 /* When the datagram came; counts what the socket had no room for before it. */
@@ -348,6 +402,8 @@ static void *run(void *argument)
 {
     kb_load *load = argument;
     int64_t next = 0, next_read = 0;
+    if (load->realtime)
+        pthread_setschedparam(pthread_self(), SCHED_FIFO, &(struct sched_param){.sched_priority = FIFO_PRIORITY});
     while (!atomic_load(&load->stopping)) {
         if (atomic_load(&load->reset_wanted)) {
             reset(load);
@@ -372,13 +428,20 @@ static void *run(void *argument)
     return NULL;
 }
 
-int kb_load_start(kb_load *load)
+static int64_t first_send_ns(const kb_load_publication *publication, int64_t now)
+{
+    int64_t interval = publication->interval_ns;
+    return interval ? (now / interval + 1) * interval + publication->phase_ns : now;
+}
+
+int kb_load_start(kb_load *load, bool realtime)
 {
     if (load->running)
         return 0;
     int64_t now = now_ns();
     for (uint32_t i = 0; i < load->count; i++) /* joins took a while: do not send the backlog at once */
-        load->ends[i].next_packet_ns = now;
+        load->ends[i].next_packet_ns = first_send_ns(&load->ends[i].publication, now);
+    load->realtime = realtime;
     atomic_store(&load->stopping, false);
     int status = pthread_create(&load->thread, NULL, run, load);
     load->running = status == 0;

@@ -1,7 +1,8 @@
 /* The load generator: real SRTP ends on one thread, so that the clients cost little beside the server.
  *
  * Python joins (HTTP, STUN, DTLS) and hands over a connected socket and the keys; from then on everything of that
- * end happens here. Ends may be added while it runs; publications may not; read figures at any time (they are counters, torn by a packet at most).
+ * end happens here. Ends may be added while it runs; publications and recordings may not; read figures at any time
+ * (they are counters, torn by a packet at most).
  */
 #ifndef KB_LOAD_H
 #define KB_LOAD_H
@@ -38,7 +39,18 @@ typedef struct kb_load_publication {
     uint32_t ssrc;
     uint8_t payload_type;
     bool stamped; /* the last 8 bytes of each payload become the send time (CLOCK_REALTIME, ns) */
+    uint32_t phase_ns; /* of each send, against the multiples of `interval_ns` on CLOCK_REALTIME */
 } kb_load_publication;
+
+#define KB_LOAD_KEPT_BYTES 488
+
+/* One packet as an end sent it or got it. */
+typedef struct kb_load_packet {
+    int64_t at_ns; /* before its send, or the kernel's arrival; CLOCK_REALTIME */
+    uint32_t timestamp;
+    uint16_t sequence, payload_bytes;
+    uint8_t payload[KB_LOAD_KEPT_BYTES]; /* of what came; one that is larger is not kept */
+} kb_load_packet;
 
 /* Sockets are read as packets come, or, with `read_every_ns` (< 1 s), all of them at that pace: then no sender on this
  * machine pays for waking us, as none does over a network. Arrivals are the kernel's time stamps either way. */
@@ -51,8 +63,13 @@ void kb_load_free(kb_load *load);
 int kb_load_add(kb_load *load, int fd, kb_srtp_profile profile, const uint8_t *transmit, const uint8_t *receive,
                 const uint8_t *check, size_t check_bytes, bool stamped);
 void kb_load_publish(kb_load *load, int end, const kb_load_publication *publication);
+/* Before the start: keeps the first `capacity` packets that the end sends, if it publishes, else that it gets, in
+ * `packets`, which lives as long as the load. */
+void kb_load_record(kb_load *load, int end, kb_load_packet *packets, uint32_t capacity);
+uint32_t kb_load_recorded(const kb_load *load, int end); /* how many are there; any thread */
 
-int kb_load_start(kb_load *load); /* 0 or errno */
+/* `realtime` asks for SCHED_FIFO below a server's media threads, and does without where it may not. */
+int kb_load_start(kb_load *load, bool realtime); /* 0 or errno */
 void kb_load_stop(kb_load *load);
 /* Counts from here; call while it runs. Done when the thread has seen it. */
 void kb_load_reset(kb_load *load);
