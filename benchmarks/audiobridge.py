@@ -5,7 +5,7 @@ air, to Janus four rooms with two speakers each. All send speech in real Opus; a
 Kabina's 500 are DTLS-SRTP; Janus's participants are plain RTP, and muted where they only listen,
 which is the kindest to it.
 
-An AudioBridge encodes for every listener and a core of it is full at 80 to 90 participants, so it is
+An AudioBridge encodes for every listener; a core of it is full at 80 to 90 participants, so it is
 measured at 20, 40 and 60, where it keeps up; a run that delivers less than 95 % does not count.
 What it would take for 500 lies on the line through those. Compared are all that both take over the
 listeners, and one listener more, the slope of each.

@@ -30,6 +30,7 @@ BENCHMARKS: Final = {
     "jitter": "kabina.benchmarks.jitter",
     "peers": "kabina.benchmarks.peers",
     "audiobridge": "kabina.benchmarks.audiobridge",
+    "mouth_to_ear": "kabina.benchmarks.mouth_to_ear",
     "limit": "kabina.benchmarks.limit",
     "codec": "kabina.benchmarks.codec",
     "mix": "kabina.benchmarks.mix",
@@ -40,7 +41,7 @@ BENCHMARKS: Final = {
 }
 # Minutes each: by name only.
 LONG: Final = frozenset(
-    {"peers", "limit", "narrow", "quality", "jitter", "audiobridge"}
+    {"peers", "limit", "narrow", "quality", "jitter", "audiobridge", "mouth_to_ear"}
 )
 LONGEST_LIST: Final = 8  # in a table; the JSON has all
 

@@ -8,6 +8,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from yarl import URL
+
 from kabina.benchmarks import _load
 from kabina.benchmarks.light_client import LightClient, candidate_of, through
 from kabina.native.libraries import load_srtp
@@ -70,6 +72,14 @@ async def post_offer(
     http: aiohttp.ClientSession, url: str, client: LightClient, token: str = ""
 ) -> str:
     """The answer to the client's offer. RuntimeError with what was said instead."""
+    answer, _ = await post_offer_at(http, url, client, token)
+    return answer
+
+
+async def post_offer_at(
+    http: aiohttp.ClientSession, url: str, client: LightClient, token: str = ""
+) -> tuple[str, str]:
+    """The answer and the URL of what was made. RuntimeError with what was said instead."""
     headers = {"Content-Type": "application/sdp"}
     if token:
         headers["Authorization"] = f"Bearer {token}"
@@ -77,7 +87,8 @@ async def post_offer(
         answer = await response.text()
         if response.status != 201:
             raise RuntimeError(f"{url}: {response.status} {answer}")
-    return answer
+        location = response.headers.get("Location", "")
+    return answer, str(URL(url).join(URL(location)))
 
 
 async def join(
