@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from kabina.interpretation.hearing import NORMAL_DB
 from kabina.interpretation.ids import BoothId, ChannelId, ParticipantId, Role
 from kabina.interpretation.stage import Visual
 
@@ -81,10 +82,13 @@ class AudioBack:
 
 @dataclass(frozen=True, slots=True)
 class Listen:
-    """Hear a channel, or nothing (None)."""
+    """Hear a channel, or nothing (None); `original_db` is one of `ORIGINAL_LEVELS_DB`, the level of
+    the original under an interpreter.
+    """
 
     participant: ParticipantId
     channel: ChannelId | None
+    original_db: float = NORMAL_DB
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,15 @@ class ChannelUnknownError(InterpretationError):
         super().__init__(f"This meeting has no channel {channel[:40]!r}.")
 
 
+class OriginalLevelError(InterpretationError):
+    """Not one of the levels that are offered."""
+
+    code = "message.malformed"
+
+    def __init__(self, original_db: float) -> None:
+        super().__init__(f"The original is not offered at {original_db:g} dB.")
+
+
 class ChannelHeldError(InterpretationError):
     """Another desk is on air in the channel."""
 

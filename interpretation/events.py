@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
+from kabina.interpretation.hearing import NORMAL_DB
 from kabina.interpretation.ids import BoothId, ChannelId, ParticipantId, Role
 from kabina.interpretation.stage import Visual
 from kabina.interpretation.tables import ChannelState
@@ -84,10 +85,11 @@ class ChannelStateChanged:
 
 @dataclass(frozen=True, slots=True)
 class ListenerMoved:
-    """A listener hears `channel` now, nothing if None."""
+    """A listener hears `channel` now, nothing if None, with the original at this level."""
 
     participant: ParticipantId
     channel: ChannelId | None
+    original_db: float = NORMAL_DB
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from kabina.interpretation.hearing import Hearing
 from kabina.interpretation.ids import ChannelId, ParticipantId
 
 
@@ -21,6 +22,15 @@ class ChannelPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class Outlet:
+    """A mix that somebody hears, and of whom it consists."""
+
+    hearing: Hearing
+    floor: tuple[ParticipantId, ...]
+    interpreters: tuple[ParticipantId, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class StagePlan:
     """Whose pictures everybody is sent; None: nobody's."""
 
@@ -30,10 +40,11 @@ class StagePlan:
 
 @dataclass(frozen=True, slots=True)
 class MediaPlan:
-    """The whole meeting: everybody on the floor, each channel, the original (`FLOOR`) first, and
-    the stage.
+    """The whole meeting: everybody on the floor, each channel, the original (`FLOOR`) first, heard
+    or not; each mix that is heard; and the stage.
     """
 
     floor: tuple[ParticipantId, ...]
     channels: tuple[ChannelPlan, ...]
+    outlets: tuple[Outlet, ...] = ()
     stage: StagePlan = StagePlan()

@@ -37,6 +37,7 @@ from kabina.interpretation.errors import (
     FloorNotHeldError,
     MisuseError,
     NotAllowedError,
+    OriginalLevelError,
 )
 from kabina.interpretation.events import (
     AudioDropped,
@@ -57,12 +58,13 @@ from kabina.interpretation.events import (
     VisualHidden,
     VisualShown,
 )
+from kabina.interpretation.hearing import ORIGINAL_LEVELS_DB, Hearing
 from kabina.interpretation.ids import FLOOR, BoothId, ChannelId, ParticipantId, Role
 from kabina.interpretation.languages import require_tag, same_tag
 from kabina.interpretation.media_plan import MediaPlan
 from kabina.interpretation.spec import MeetingSpec
 from kabina.interpretation.stage import Visual
-from kabina.interpretation.state import MeetingState, Participant
+from kabina.interpretation.state import MeetingState, Participant, heard_at
 from kabina.interpretation.tables import DeskEvent, DeskState
 from kabina.interpretation.view import MeetingView
 
@@ -121,6 +123,17 @@ class Meeting:
         seat = self._state.seat(participant)
         return None if seat is None else seat[0].id
 
+    def hearing(self, participant: ParticipantId) -> Hearing | None:
+        """What the participant hears; None: nothing, or they are not there."""
+        return self._state.hearing(participant)
+
+    def would_hear(self, command: Listen) -> Hearing | None:
+        """What `command` would give them; raises as `receive` does, and changes nothing."""
+        person = self._listener(command)
+        if command.channel is None:
+            return None
+        return self._state.hearing_of(person, command.channel, command.original_db)
+
     def plan(self) -> MediaPlan:
         """Who is heard where, now; cheap, and equal plans are equal values."""
         return self._state.plan()
@@ -176,7 +189,7 @@ class Meeting:
             return
         self._end_turn(person, Cause.LEFT)
         self._stand_up(person, Cause.LEFT, now)
-        self._hear(person, None)
+        self._hear(person, None, person.original_db)
         for visual in Visual:
             self._hide(person, visual, Cause.LEFT)
         del self._state.people[person.id]
@@ -262,10 +275,11 @@ class Meeting:
         self._events.append(AudioReturned(person.id))
 
     def _listen(self, command: Listen) -> None:
-        person = self._person(command.participant)
-        if command.channel is not None and command.channel not in (FLOOR, *self._state.languages):
-            raise ChannelUnknownError(command.channel)
-        self._hear(person, command.channel)
+        person = self._listener(command)
+        if command.channel is None:
+            self._hear(person, None, person.original_db)
+        else:
+            self._hear(person, command.channel, command.original_db)
 
     def _show(self, command: Show) -> None:
         person = self._person(command.participant)
@@ -298,15 +312,16 @@ class Meeting:
         desk.happen(DeskEvent.LEAVE, now=now)
         self._events.append(BoothLeft(person.id, booth.id, desk.number))
 
-    def _hear(self, person: Participant, channel: ChannelId | None) -> None:
-        if person.listening == channel:
+    def _hear(self, person: Participant, channel: ChannelId | None, original_db: float) -> None:
+        if (person.listening, person.original_db) == (channel, original_db):
             return
+        audience = self._state.audience
         if person.listening is not None:
-            self._state.listeners[person.listening] -= 1
+            audience[heard_at(person.listening, person.original_db)] -= 1
         if channel is not None:
-            self._state.listeners[channel] += 1
-        person.listening = channel
-        self._events.append(ListenerMoved(person.id, channel))
+            audience[heard_at(channel, original_db)] += 1
+        person.listening, person.original_db = channel, original_db
+        self._events.append(ListenerMoved(person.id, channel, original_db))
 
     def _note_consequences(self) -> None:
         """What follows from a command by itself: languages, channel states, the revision."""
@@ -326,6 +341,14 @@ class Meeting:
         self._seen = replace(seen, revision=self._revision)
 
     # Finding
+
+    def _listener(self, command: Listen) -> Participant:
+        person = self._person(command.participant)
+        if command.channel is not None and command.channel not in (FLOOR, *self._state.languages):
+            raise ChannelUnknownError(command.channel)
+        if command.original_db not in ORIGINAL_LEVELS_DB:
+            raise OriginalLevelError(command.original_db)
+        return person
 
     def _person(self, participant: ParticipantId) -> Participant:
         person = self._state.people.get(participant)

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from kabina.interpretation.booth import Booth, Desk
 from kabina.interpretation.floor import Floor
+from kabina.interpretation.hearing import NORMAL_DB, Hearing
 from kabina.interpretation.ids import FLOOR, BoothId, ChannelId, ParticipantId, Role
 from kabina.interpretation.languages import Language, language, sounds_like
-from kabina.interpretation.media_plan import ChannelPlan, MediaPlan, StagePlan
+from kabina.interpretation.media_plan import ChannelPlan, MediaPlan, Outlet, StagePlan
 from kabina.interpretation.spec import MeetingSpec
 from kabina.interpretation.stage import Stage, Visual
 from kabina.interpretation.tables import CHANNEL, ChannelState, Feed, FloorSpeech
@@ -36,6 +37,7 @@ class Participant:
     role: Role
     languages: frozenset[str]
     listening: ChannelId | None = None
+    original_db: float = NORMAL_DB
     audio_lost: bool = False
 
 
@@ -48,7 +50,7 @@ class MeetingState:
     floor: Floor
     booths: dict[BoothId, Booth]
     people: dict[ParticipantId, Participant]
-    listeners: Counter[ChannelId]
+    audience: Counter[Hearing]
     stage: Stage
 
     @classmethod
@@ -86,6 +88,21 @@ class MeetingState:
         """Whose camera or screen is on the stage."""
         return self.stage.seen(visual, tuple(self.floor.turns))
 
+    def listeners(self, channel: ChannelId) -> int:
+        """How many hear the channel, however loud the original is in it."""
+        return sum(count for heard, count in self.audience.items() if heard.channel == channel)
+
+    def hearing(self, participant: ParticipantId) -> Hearing | None:
+        """What the participant hears; None: nothing, or they are not there."""
+        person = self.people.get(participant)
+        if person is None or person.listening is None:
+            return None
+        return self.hearing_of(person, person.listening, person.original_db)
+
+    def hearing_of(self, person: Participant, channel: ChannelId, original_db: float) -> Hearing:
+        """What somebody would hear there."""
+        return heard_at(channel, original_db)
+
     # Values for others
 
     def channel_states(self) -> dict[ChannelId, ChannelState]:
@@ -104,12 +121,14 @@ class MeetingState:
         """Who is heard where."""
         floor = self.floor.speakers()
         on_air = {booth.channel: booth.interpreters() for booth in self.booths.values()}
+        heard = sorted((one for one, count in self.audience.items() if count), key=_order)
         return MediaPlan(
             floor,
             tuple(
-                ChannelPlan(channel, floor, on_air.get(channel, ()), self.listeners[channel])
+                ChannelPlan(channel, floor, on_air.get(channel, ()), self.listeners(channel))
                 for channel in (FLOOR, *self.languages)
             ),
+            tuple(Outlet(one, floor, on_air.get(one.channel, ())) for one in heard),
             StagePlan(camera=self.seen(Visual.CAMERA), screen=self.seen(Visual.SCREEN)),
         )
 
@@ -127,7 +146,7 @@ class MeetingState:
                     language=spoken,
                     state=states[channel],
                     on_air=self._on_air_view(self.booths.get(BoothId(channel)), now),
-                    listeners=self.listeners[channel],
+                    listeners=self.listeners(channel),
                 )
                 for channel, spoken in self.languages.items()
             ),
@@ -154,7 +173,7 @@ class MeetingState:
                 )
                 for speaker, turn in self.floor.turns.items()
             ),
-            listeners=self.listeners[FLOOR],
+            listeners=self.listeners(FLOOR),
         )
 
     def _on_air_view(self, booth: Booth | None, now: float) -> tuple[OnAirView, ...]:
@@ -179,6 +198,15 @@ class MeetingState:
             for desk in booth.desks
             if (occupant := desk.occupant) is not None
         )
+
+
+def heard_at(channel: ChannelId, original_db: float) -> Hearing:
+    """A channel at a level; the original alone has none."""
+    return Hearing(channel, NORMAL_DB if channel == FLOOR else original_db)
+
+
+def _order(hearing: Hearing) -> tuple[str, float, str]:
+    return hearing.order
 
 
 def _seconds(span_s: float) -> float:

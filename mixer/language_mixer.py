@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kabina.mixer.errors import MixerFullError
-from kabina.mixer.policy import LISTENER_DUCKING
+from kabina.mixer.policy import POLICIES, ducking
 from kabina.native.libraries import load_opus
 from kabina.native.mixing import MixEngine, RowPlan
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from kabina.mixer.policy import RowKind
     from kabina.mixer.rows import MixRow
     from kabina.native.mixing import RowReadings, SourceReadings
 
@@ -50,7 +51,7 @@ class LanguageMixer:
     def close_source(self, source: int) -> None:
         self.engine.remove_source(source)
 
-    def open_row(self, track: int) -> int:
+    def open_row(self, track: int, kind: RowKind) -> int:
         """A row whose packets the plane sends as injected track `track`. MixerFullError."""
         try:
             return self.engine.add_row(track)
@@ -68,7 +69,7 @@ class LanguageMixer:
                 floor=row.floor,
                 interpreters=row.interpreters,
                 heard=row.heard,
-                ducking=LISTENER_DUCKING,
+                ducking=ducking(POLICIES[row.kind], row.original_db, is_new=row.is_new),
             )
             for row in rows
         )

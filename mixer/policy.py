@@ -1,12 +1,70 @@
-"""The numbers of a listener's channel, with where they come from (audio-engine.md §7)."""
+"""The kinds of rows and the numbers of each, with where they come from (audio-engine.md §2, §7)."""
 
 from __future__ import annotations
 
-from typing import Final
+from dataclasses import dataclass
+from enum import Enum
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
 
-from kabina.native.mixing import Ducking
+from kabina.native.mixing import MIN_DEPTH_DB, Ducking, Voice
 
-# −18 dB under a matched talker keeps the interpreter's ESTOI at 0.91–0.95 and the original audible;
-# a pause of the interpreter never brings the floor back, only the mic going off does
-# (bigbluebutton#2642).
-LISTENER_DUCKING: Final = Ducking(depth_db=-18.0, attack_ms=60, hold_ms=2500, release_ms=800)
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# −18 dB under a matched talker keeps the interpreter's ESTOI at 0.91–0.95 and the original audible.
+NORMAL_DB: Final = -18.0
+
+
+class RowKind(Enum):
+    """Whom a row is for."""
+
+    LISTENER = "listener"  # a language: interpreter over the lowered floor
+    FLOOR = "floor"  # the original, for listeners
+    BOOTH = "booth"  # the original, or a pivot nobody feeds, for those who interpret it
+    RELAY = "relay"  # a pivot's interpreter alone
+    MIX_MINUS = "mix-minus"  # what the others hear without oneself: for talkers and telephones
+
+
+class Effort(Enum):
+    """Whose encoders are made cheaper first when the engine runs late."""
+
+    LISTENING = "listening"
+    WORKING = "working"  # an interpreter's ears keep FEC and the full band to the last
+
+
+@dataclass(frozen=True, slots=True)
+class RowPolicy:
+    """How rows of one kind are mixed and encoded."""
+
+    voice: Voice
+    effort: Effort
+    ducks: bool
+
+
+# Interpreters work with half a frame less delay and more bits; 10 ms frames cost 20 kbit/s of
+# headers, which is why listeners get 20.
+_HEARD: Final = Voice(bitrate_bps=48_000, frame_ms=20)
+_WORKED_WITH: Final = Voice(bitrate_bps=64_000, frame_ms=10, guarded=True)
+
+POLICIES: Final[Mapping[RowKind, RowPolicy]] = MappingProxyType(
+    {
+        RowKind.LISTENER: RowPolicy(_HEARD, Effort.LISTENING, ducks=True),
+        RowKind.FLOOR: RowPolicy(_HEARD, Effort.LISTENING, ducks=False),
+        RowKind.BOOTH: RowPolicy(_WORKED_WITH, Effort.WORKING, ducks=False),
+        RowKind.RELAY: RowPolicy(_WORKED_WITH, Effort.WORKING, ducks=False),
+        RowKind.MIX_MINUS: RowPolicy(_HEARD, Effort.LISTENING, ducks=True),
+    }
+)
+
+
+def ducking(policy: RowPolicy, original_db: float, *, is_new: bool = False) -> Ducking:
+    """How the original moves in a row where it lies at `original_db` (−inf … 0) under interpreters.
+
+    A pause of the interpreter never brings the floor back, only the mic going off does
+    (bigbluebutton#2642): so every level holds for 2.5 s and rises within 0.8 s to the same 0 dB,
+    and rows that differ in their level alone are one mix again when nobody interprets.
+    """
+    depth_db = max(original_db, MIN_DEPTH_DB) if policy.ducks else 0.0
+    attack_ms = 0 if is_new else 60
+    return Ducking(depth_db=depth_db, attack_ms=attack_ms, hold_ms=2500, release_ms=800)

@@ -1,8 +1,10 @@
-"""What a language channel is made of, as a value."""
+"""What a mix row is made of, as a value."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from kabina.mixer.policy import NORMAL_DB, RowKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,6 +12,11 @@ class MixRow:
     """`floor` and `interpreters` are numbers of sources; an unheard row is not encoded."""
 
     row: int
+    kind: RowKind
     floor: tuple[int, ...]
     interpreters: tuple[int, ...]
     heard: bool
+    original_db: float = NORMAL_DB
+    """Of the floor under an interpreter, −inf … 0; for kinds that duck."""
+    is_new: bool = False
+    """Nobody has heard it yet: the original need not glide down to where it belongs."""

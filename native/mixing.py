@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from kabina.native.libraries import Library
 
-__all__ = ["Ducking", "MixEngine", "RowPlan", "RowReadings", "SourceReadings"]
+__all__ = ["Ducking", "MixEngine", "RowPlan", "RowReadings", "SourceReadings", "Voice"]
 
 MAX_FADE_MS: Final = 60_000
 MIN_DEPTH_DB: Final = -90.0
@@ -53,6 +53,15 @@ class Ducking:
         for length_ms in (self.attack_ms, self.hold_ms, self.release_ms, self.silent_rise_ms):
             if not 0 <= length_ms <= MAX_FADE_MS:
                 raise ValueError(f"{length_ms} ms is not in 0 … {MAX_FADE_MS}")
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """How a row is encoded; `guarded`: for ears that must be protected."""
+
+    bitrate_bps: int = 48_000
+    frame_ms: int = 20
+    guarded: bool = False
 
 
 @dataclass(frozen=True, slots=True)

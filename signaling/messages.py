@@ -2,12 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+import math
+from typing import Annotated, Any, Final, Literal, get_args
 
 import msgspec
 
+from kabina.signaling.errors import CodedError
+
 PROTOCOL_VERSION: Final = 1
 MAX_MESSAGE_BYTES: Final = 64 * 1024
+
+
+OriginalDb = Literal["off", -24, -18, -12, 0]
+"""How loud the original is under an interpreter, below its own level."""
+NORMAL: Final = -18
+
+
+def level_db(value: OriginalDb) -> float:
+    """The level as the meeting knows it; "off" is −inf."""
+    return -math.inf if value == "off" else float(value)
+
+
+def level_name(original_db: float) -> OriginalDb:
+    """The other way round, of a level that is offered."""
+    return _LEVELS[original_db]
+
+
+def read_level(text: str) -> float:
+    """The level in a query. CodedError `message.malformed`."""
+    for level in _LEVELS.values():
+        if str(level) == text:
+            return level_db(level)
+    offered = ", ".join(str(level) for level in _LEVELS.values())
+    raise CodedError("message.malformed", f"original_db is one of {offered}.")
 
 
 class FromClient(msgspec.Struct, frozen=True, tag_field="type", kw_only=True):
@@ -28,10 +55,12 @@ class Hello(FromClient, frozen=True, tag="hello", kw_only=True):
 class OfferMessage(FromClient, frozen=True, tag="offer", kw_only=True):
     sdp: str
     listen: str | None = None
+    original_db: OriginalDb = NORMAL
 
 
 class ListenMessage(FromClient, frozen=True, tag="listen", kw_only=True):
     channel: str
+    original_db: OriginalDb = NORMAL
 
 
 class TakeFloorMessage(FromClient, frozen=True, tag="take_floor", kw_only=True):
@@ -122,17 +151,20 @@ class Welcome(FromServer, frozen=True, tag="welcome", kw_only=True):
     resumed: bool = False
     media: str | None = None
     listen: str | None = None
+    original_db: OriginalDb = NORMAL
     re: int | None = None
 
 
 class AnswerMessage(FromServer, frozen=True, tag="answer", kw_only=True):
     sdp: str
     listen: str | None
+    original_db: OriginalDb = NORMAL
     re: int | None = None
 
 
 class Listening(FromServer, frozen=True, tag="listening", kw_only=True):
     channel: str
+    original_db: OriginalDb = NORMAL
     re: int | None = None
 
 
@@ -192,6 +224,7 @@ ServerMessage = (
     | Goodbye
 )
 
+_LEVELS: Final[dict[float, OriginalDb]] = {level_db(one): one for one in get_args(OriginalDb)}
 _decoder: Final[msgspec.json.Decoder[ClientMessage]] = msgspec.json.Decoder(ClientMessage)
 _encoder: Final = msgspec.json.Encoder()
 

@@ -159,6 +159,7 @@ class PageSession:
                 resumed=participation.has_returned,
                 media=None if media is None else _MEDIA_WORDS[media],
                 listen=participation.listening,
+                original_db=messages.level_name(participation.original_db),
                 ice_servers=[
                     messages.IceServerEntry(
                         urls=list(server.urls),
@@ -221,13 +222,16 @@ class PageSession:
                 participation.expect_voice()
             return messages.Done(re=message.id)
         match message:
-            case messages.OfferMessage(sdp=sdp, listen=listen):
+            case messages.OfferMessage(sdp=sdp, listen=listen, original_db=level):
                 permissions = PAGE_PERMISSIONS[participation.grant.role]
-                answer = await participation.offer(sdp, permissions, listen)
-                return messages.AnswerMessage(re=message.id, sdp=answer, listen=listen)
-            case messages.ListenMessage(channel=channel):
-                participation.listen(channel)
-                return messages.Listening(re=message.id, channel=channel)
+                original_db = messages.level_db(level)
+                answer = await participation.offer(sdp, permissions, listen, original_db)
+                return messages.AnswerMessage(
+                    re=message.id, sdp=answer, listen=listen, original_db=level
+                )
+            case messages.ListenMessage(channel=channel, original_db=level):
+                participation.listen(channel, messages.level_db(level))
+                return messages.Listening(re=message.id, channel=channel, original_db=level)
             case messages.ViewMessage(slots=tiles):
                 participation.see(tiles)
                 return messages.Done(re=message.id)

@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Final, Protocol
 
 from kabina.interpretation.commands import AudioBack, AudioLost, Listen
+from kabina.interpretation.hearing import NORMAL_DB
 from kabina.interpretation.ids import ChannelId
 from kabina.interpretation.stage import Visual
 from kabina.native.plane import Kind
@@ -63,6 +64,7 @@ class Participation:
         self.instance = instance
         self.has_returned = False
         self.listening: str | None = None
+        self.original_db = NORMAL_DB
         self.participant = room.admit(grant)
         self._unit = unit
         self._listener = listener
@@ -74,15 +76,20 @@ class Participation:
         self._is_voice_lost = False
         self._waiting_for_voice = asyncio.get_running_loop().call_later(0, lambda: None)
 
-    async def offer(self, sdp: str, permissions: Permissions, listen: str | None) -> str:
+    async def offer(
+        self,
+        sdp: str,
+        permissions: Permissions,
+        listen: str | None,
+        original_db: float = NORMAL_DB,
+    ) -> str:
         """Starts or replaces the media session; returns the answer. CodedError if refused."""
-        channel = None if listen is None else ChannelId(listen)
         self._offers += 1
         turn = self._offers
         try:
             restarted = self._peer
             if restarted is not None and await self._unit.restart_ice(restarted, sdp):
-                self.listen(channel)
+                self.listen(listen, original_db)
                 return restarted.answer_text
             peer = await self._unit.join(sdp, permissions, self)
         except SfuError as error:
@@ -96,7 +103,7 @@ class Participation:
             # Not awaited: it may be dead, and saying goodbye to it then takes its time.
             before.end()
         try:
-            self._connect(peer, channel)
+            self._connect(peer, listen, original_db)
         except CodedError:
             await self._end_media()
             self.room.execute(Listen(self.participant, None))
@@ -115,16 +122,16 @@ class Participation:
         self._unit.renew_ice(self._peer, ufrag)
         return write_fragment(self._peer.answer)
 
-    def _connect(self, peer: Peer, channel: str | None) -> None:
+    def _connect(self, peer: Peer, channel: str | None, original_db: float) -> None:
         """Joins a new media session's slots and tracks to the room. CodedError if it cannot."""
         self._voice_flows = self._is_voice_lost = False
         for track in self._sounds(peer):
-            track.feed_mix(self.room.open_sound(self.participant, track.handle))
+            track.feed_mix(self.room.sound.open_screen(self.participant, track.handle))
         self.room.add_hearer(self)
-        self.listen(channel)
+        self.listen(channel, original_db)
         self.room.execute(AudioBack(self.participant))
         for track in peer.tracks_of(Kind.AUDIO)[:1]:
-            track.feed_mix(self.room.open_voice(self.participant, track.handle))
+            track.feed_mix(self.room.sound.open_voice(self.participant, track.handle))
         for visual, track in zip(Visual, peer.tracks_of(Kind.VIDEO), strict=False):
             self.room.bind_picture(self.participant, visual, track.handle)
         if peer.slots_of(Kind.VIDEO):
@@ -157,18 +164,19 @@ class Participation:
         """Whether the media session has a section for a camera."""
         return self._peer is not None and bool(self._peer.tracks_of(Kind.VIDEO))
 
-    def listen(self, channel: str | None) -> None:
+    def listen(self, channel: str | None, original_db: float = NORMAL_DB) -> None:
         """Moves the listening slot; nothing is renegotiated. CodedError `channel.unknown`."""
-        self.room.execute(Listen(self.participant, None if channel is None else ChannelId(channel)))
-        self.listening = channel
+        heard = None if channel is None else ChannelId(channel)
+        self.room.listen(self.participant, heard, original_db)
+        self.listening, self.original_db = channel, original_db
         self.sound_changed()
 
     def sound_changed(self) -> None:
-        """What carries the channel may be another track now."""
+        """What carries what they hear may be another track now."""
         if self._peer is None:
             return
         for slot in self._peer.slots_of(Kind.AUDIO)[:1]:
-            slot.listen_to(0 if self.listening is None else self.room.track_of(self.listening))
+            slot.listen_to(self.room.heard_by(self.participant))
 
     def see(self, tiles: Sequence[Tile]) -> None:
         """Says how large the person sees each picture; remembered for the next media session."""
@@ -225,7 +233,7 @@ class Participation:
 
     def track_flow_changed(self, peer: Peer, track: PublishedTrack, *, flows: bool) -> None:
         if peer is self._peer and track in self._sounds(peer):
-            self.room.sound_flowed(self.participant, flows=flows)
+            self.room.sound.screen_flowed(self.participant, flows=flows)
         if peer is not self._peer or track not in self._voices(peer):
             return
         self._voice_flows = flows

@@ -112,7 +112,7 @@ class PageSockets:
         beat = self._turns % BROADCASTS_PER_BEAT == 0
         listening = [session for session in sessions if session.media_flows or beat]
         if listening:
-            levels = messages.encode(room.levels())
+            levels = messages.encode(room.sound.levels())
             for session in listening:
                 session.outbox.put_text(levels)
 

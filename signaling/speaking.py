@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from kabina.native.plane import PlaneHandleError
@@ -13,16 +12,9 @@ if TYPE_CHECKING:
 
     from kabina.mixer.language_mixer import LanguageMixer
     from kabina.native.plane import Plane
+    from kabina.signaling.voices import Voice
 
 _MODULUS: Final = 1 << 64  # of the native sums
-
-
-@dataclass(frozen=True, slots=True)
-class Voice:
-    """Where a participant's voice comes from: a source of the mix and, if it is sent, a track."""
-
-    source: int
-    track: int = 0  # 0: a prepared sound, which no sender measures
 
 
 class SpeakerWatch:

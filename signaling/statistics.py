@@ -13,6 +13,7 @@ import msgspec
 
 from kabina.interpretation.ids import Role
 from kabina.native.plane import Kind, PeerPath, PlaneHandleError
+from kabina.signaling import messages
 from kabina.signaling.errors import CodedError
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ class Source(_Named, frozen=True, kw_only=True, omit_defaults=True):
     """What fills a slot: a channel's mix, or somebody's picture or voice as it came."""
 
     channel: str | None = None
+    original_db: messages.OriginalDb = messages.NORMAL
     participant: str | None = None
     what: str | None = None
 
@@ -189,7 +191,7 @@ def _track(
 ) -> Inbound:
     read = node.unit.plane.track_readings(track.handle)
     is_sound = track.kind is Kind.AUDIO
-    voice = guest.room.voice_of(guest.participant)
+    voice = guest.room.sound.voices.get(guest.participant)
     mixed = voice is not None and voice.track == track.handle
     rids = answered.section.rids or ("",) * len(read.layers)
     return Inbound(
@@ -258,13 +260,14 @@ def _slot(plane: Plane, room: Room, slot: Slot, answered: AnswerSection) -> Outb
 
 
 def _source(room: Room, track: int) -> Source | None:
-    channel = room.channel_of_track(track)
-    if channel is not None:
-        return Source(channel=channel)
+    hearing = room.sound.hearing_of(track)
+    if hearing is not None:
+        level = messages.level_name(hearing.original_db)
+        return Source(channel=hearing.channel, original_db=level)
     shown = room.picture_of_track(track)
     if shown is not None:
         return Source(participant=shown[0], what=shown[1].value)
-    heard = room.sound_of_track(track)
+    heard = room.sound.whose(track)
     return None if heard is None else Source(participant=heard[0], what=heard[1])
 
 

@@ -14,6 +14,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from kabina.interpretation.commands import JoinBooth, Show, TakeChannel, TakeFloor
+from kabina.interpretation.hearing import NORMAL_DB
 from kabina.interpretation.ids import FLOOR, BoothId, Role
 from kabina.interpretation.stage import Visual
 from kabina.sfu.errors import SfuError
@@ -21,6 +22,7 @@ from kabina.sfu.ice_fragment import read_fragment
 from kabina.sfu.negotiation import Permissions
 from kabina.sfu.peer_states import PeerState
 from kabina.sfu.sdp_limits import MAX_BYTES
+from kabina.signaling import messages
 from kabina.signaling.errors import CodedError
 from kabina.signaling.rate_limit import RateCaps
 
@@ -76,7 +78,8 @@ class HttpSessions:
 
     async def _receive(self, request: web.Request) -> web.Response:
         channel = request.match_info["channel"]
-        return await self._create(request, _RECEIVE, listen=channel)
+        level = messages.read_level(request.query.get("original_db", str(messages.NORMAL)))
+        return await self._create(request, _RECEIVE, listen=channel, original_db=level)
 
     async def _create(
         self,
@@ -85,6 +88,7 @@ class HttpSessions:
         *,
         on_air: str | None = None,
         listen: str | None = None,
+        original_db: float = NORMAL_DB,
     ) -> web.Response:
         self._origins.check(request)
         grant = self._grant(request)
@@ -100,7 +104,7 @@ class HttpSessions:
             if on_air is not None:
                 _go_on_air(participation, on_air)
                 session.on_air = on_air
-            answer = await participation.offer(sdp, permissions, listen)
+            answer = await participation.offer(sdp, permissions, listen, original_db)
             if participation.sends_pictures:
                 participation.room.execute(Show(participation.participant, Visual.CAMERA, on=True))
         except BaseException:

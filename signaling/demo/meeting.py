@@ -25,6 +25,7 @@ from kabina.signaling.demo import script
 from kabina.signaling.demo.courtesy import Place
 from kabina.signaling.demo.speech import load_speech
 from kabina.signaling.tokens import Grant
+from kabina.signaling.voices import Voice
 
 if TYPE_CHECKING:
     from kabina.signaling.node import Node
@@ -103,7 +104,7 @@ class DemoMeeting:
         participant = self._room.admit(grant)
         # Not looped by the engine: all are rewound together, so that they never drift apart.
         clip = self._node.mixer.open_clip(load_speech(part), loop=False)
-        self._room.bind_audio(participant, clip)
+        self._room.sound.bind_voice(participant, Voice(clip))
         return Robot(participant, clip, booth, tuple(c for c in script.CUES if c.booth == tag))
 
     def links(self) -> tuple[DemoLink, ...]:

@@ -9,6 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from kabina.interpretation import commands as c
 from kabina.interpretation.errors import InterpretationError, MisuseError
 from kabina.interpretation.events import ListenerMoved
+from kabina.interpretation.hearing import ORIGINAL_LEVELS_DB
 from kabina.interpretation.ids import FLOOR, MeetingId, Role
 from kabina.interpretation.meeting import Meeting
 from kabina.interpretation.spec import MeetingSpec
@@ -30,6 +31,7 @@ people = st.sampled_from([*CAST, "nobody"])
 tags = st.sampled_from(["en", "fr", "sq", "tg", "fr-CH", "floor", "no tag"])
 booths = st.sampled_from(["fr", "fr", "sq", "sq", "en"])
 channels = st.sampled_from([None, FLOOR, "en", "fr", "sq", "de"])
+levels = st.sampled_from([*ORIGINAL_LEVELS_DB, -17.0])
 visuals = st.sampled_from(list(Visual))
 misplaced = st.one_of(
     st.builds(c.TakeFloor, people, tags),
@@ -98,9 +100,9 @@ class MeetingMachine(RuleBasedStateMachine):
     def leave(self, who):
         self._receive(c.LeaveMeeting(who))
 
-    @rule(who=people, channel=channels)
-    def listen(self, who, channel):
-        self._receive(c.Listen(who, channel))
+    @rule(who=people, channel=channels, level=levels)
+    def listen(self, who, channel, level):
+        self._receive(c.Listen(who, channel, level))
 
     @rule(who=speakers, language=tags)
     def speak(self, who, language):
@@ -194,6 +196,13 @@ class MeetingMachine(RuleBasedStateMachine):
             on_air = tuple(one.participant for one in channel.on_air)
             assert on_air == planned[channel.id].interpreters
             assert (channel.state is ChannelState.INTERPRETED) is bool(on_air)
+
+    @invariant()
+    def what_somebody_hears_is_planned_and_nothing_else(self):
+        heard = {self.meeting.hearing(who) for who in self.meeting.participants} - {None}
+        planned = [outlet.hearing for outlet in self.meeting.plan().outlets]
+        assert len(planned) == len(set(planned))
+        assert set(planned) == heard
 
     @invariant()
     def every_listener_is_counted_once_where_the_events_put_them(self):

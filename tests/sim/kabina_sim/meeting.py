@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kabina_sim.light_client import LightListener
+from kabina_sim.page_peer import PagePeer
 from kabina_sim.stock_clients import HttpPeer, Listener, Publisher, StereoTones, ToneTrack
 
 if TYPE_CHECKING:
@@ -50,13 +51,29 @@ class Meeting:
         )
 
     async def listen(
-        self, channel: str, token: str = "", relay: Relay | None = None, *, stereo: bool = False
+        self,
+        channel: str,
+        token: str = "",
+        relay: Relay | None = None,
+        *,
+        stereo: bool = False,
+        original_db: str = "",
     ) -> Listener:
         token = token or self.server.token("m", "attendee")
-        listener = Listener(self.http, self.url(f"/whep/m/{channel}"), token, relay=relay)
+        level = f"?original_db={original_db}" if original_db else ""
+        listener = Listener(self.http, self.url(f"/whep/m/{channel}{level}"), token, relay=relay)
         listener.stereo = stereo
         self.peers.append(listener)
         return await listener.start()
+
+    async def open_page(
+        self, channel: str, token: str, *, tone_hz: float | None = None
+    ) -> PagePeer:
+        """A page that listens; with a tone, one that may speak."""
+        peer = PagePeer(self, token, channel, tone_hz)
+        self.peers.append(peer)
+        await peer.start()
+        return peer
 
     async def listen_lightly(
         self,

@@ -1,0 +1,291 @@
+"""How a room sounds: voices in, and for each mix that is heard a row, or the one original."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from kabina.interpretation.hearing import Hearing
+from kabina.interpretation.ids import FLOOR
+from kabina.interpretation.media_plan import MediaPlan
+from kabina.mixer.errors import MixerFullError
+from kabina.mixer.rows import MixRow
+from kabina.signaling.errors import CodedError
+from kabina.signaling.messages import ChannelLevels, Levels
+from kabina.signaling.sound_rows import SoundRows
+from kabina.signaling.voices import Voice, Voices
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from kabina.interpretation.ids import ChannelId, ParticipantId
+    from kabina.interpretation.media_plan import Outlet
+    from kabina.mixer.language_mixer import LanguageMixer
+    from kabina.native.mixing import RowReadings
+    from kabina.native.plane import Plane
+    from kabina.signaling.sound_rows import OpenRow
+
+_log = logging.getLogger(__name__)
+
+SILENCE_DB: Final = -100.0
+# A mix of several voices goes on for so long when one is left: the floor has 0.8 s to rise, and its
+# limiter another second (audio-engine.md §7). Then it is what the original is, and gives way to it.
+SETTLES_S: Final = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Mix:
+    """What a hearing consists of now."""
+
+    original: tuple[Voice, ...]
+    interpreters: tuple[Voice, ...]
+    heard: bool
+
+    @property
+    def is_one_voice(self) -> bool:
+        """Nothing but one source, at full level: it need not be mixed."""
+        return len(self.original) <= 1 and not self.interpreters
+
+
+class RoomSound:
+    """Follows the media plan, and what flows; tells when a hearing is carried by another track."""
+
+    def __init__(
+        self,
+        meeting: str,
+        channels: Iterable[ChannelId],
+        *,
+        plane: Plane,
+        mixer: LanguageMixer,
+        changed: Callable[[], None],
+    ) -> None:
+        """CodedError `server.full` when the node can mix no more channels."""
+        self._meeting = meeting
+        self._mixer = mixer
+        self._changed = changed
+        self._voices = Voices()
+        self._plan = MediaPlan((), ())
+        # The channels' own rows stay: their levels are shown whether or not they are heard.
+        self._channels = {channel: Hearing(channel) for channel in channels}
+        self._rows = SoundRows(plane, mixer)
+        self._routes: dict[Hearing, int] = {}
+        # From when a mix may give way to the one original; inf: it has several voices.
+        self._settled_at_s: dict[Hearing, float] = {}
+        self._looking: asyncio.TimerHandle | None = None
+        try:
+            for hearing in self._channels.values():
+                self._rows.open(hearing)
+        except CodedError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Ends the rows; nobody hears them any more."""
+        if self._looking is not None:
+            self._looking.cancel()
+        self._mixer.set_rows(self._meeting, ())
+        self._rows.close_all()
+
+    # Whose sound is whose
+
+    def open_voice(self, participant: ParticipantId, track: int) -> int:
+        """A source of the mix engine for what this participant's microphone sends as `track`.
+
+        CodedError `server.full` when the node has none left.
+        """
+        source = self._open_source()
+        self.bind_voice(participant, Voice(source, track))
+        return source
+
+    def bind_voice(self, participant: ParticipantId, voice: Voice) -> None:
+        """From now on `voice` is this participant's; closed with them."""
+        self.unbind_voice(participant)
+        self._voices.voices[participant] = voice
+        self._look()
+
+    def unbind_voice(self, participant: ParticipantId) -> None:
+        self._let_go(self._voices.voices.pop(participant, None))
+
+    def open_screen(self, participant: ParticipantId, track: int) -> int:
+        """A source for the sound of their screen: heard while that is on the stage and flows."""
+        source = self._open_source()
+        self.unbind_screen(participant)
+        self._voices.screens[participant] = Voice(source, track)
+        return source
+
+    def unbind_screen(self, participant: ParticipantId) -> None:
+        self._voices.sounding.discard(participant)
+        self._let_go(self._voices.screens.pop(participant, None))
+
+    def screen_flowed(self, participant: ParticipantId, *, flows: bool) -> None:
+        sounding = self._voices.sounding
+        (sounding.add if flows else sounding.discard)(participant)
+        self._look()
+
+    @property
+    def voices(self) -> Mapping[ParticipantId, Voice]:
+        return self._voices.voices
+
+    def whose(self, track: int) -> tuple[ParticipantId, str] | None:
+        """Whose voice or screen's sound a track is; None if it is none of this room's."""
+        return self._voices.whose(track)
+
+    def _open_source(self) -> int:
+        try:
+            return self._mixer.open_source()
+        except MixerFullError as error:
+            raise CodedError("server.full", str(error)) from error
+
+    def _let_go(self, voice: Voice | None) -> None:
+        if voice is not None:
+            self._look()
+            self._mixer.close_source(voice.source)
+
+    # What is heard
+
+    def reserve(self, hearing: Hearing) -> None:
+        """Before somebody moves to it. CodedError `server.full` when it cannot be had."""
+        self._rows.open(hearing)
+
+    def track_of(self, hearing: Hearing | None) -> int:
+        """What carries it: its mix, or the one original; 0 for nothing."""
+        if hearing is None:
+            return 0
+        routed = self._routes.get(hearing)
+        return self._track(hearing) if routed is None else routed
+
+    def hearing_of(self, track: int) -> Hearing | None:
+        """What an injected track carries; None if it is none of this room's."""
+        return self._rows.hearing_of(track)
+
+    def readings(self, hearing: Hearing) -> RowReadings:
+        """Of the row of a hearing. KeyError if it has none."""
+        return self._mixer.row_readings(self.open_rows[hearing].row)
+
+    @property
+    def open_rows(self) -> Mapping[Hearing, OpenRow]:
+        return self._rows.rows
+
+    def levels(self) -> Levels:
+        """RMS of what each channel consists of, at the usual level of the original."""
+        floor_db, channels = None, {}
+        originals = self._voices.of(self._plan.floor)
+        is_heard = bool(originals or self._voices.of_screen(self._plan.stage.screen))
+        for plan in self._plan.channels:
+            reading = self.readings(self._channels[plan.channel])
+            original_db = _rounded(reading.original_db) if is_heard else None
+            if plan.channel == FLOOR:
+                floor_db = original_db
+            else:
+                is_fed = bool(plan.interpreters)
+                interpreter_db = _rounded(reading.interpreter_db) if is_fed else None
+                channels[str(plan.channel)] = ChannelLevels(
+                    interpreter_db=interpreter_db, original_db=original_db
+                )
+        return Levels(floor_db=floor_db, channels=channels)
+
+    # Plan → rows
+
+    def follow(self, plan: MediaPlan) -> None:
+        """Makes it sound as the plan says."""
+        self._plan = plan
+        self._look()
+
+    def _look(self) -> None:
+        now_s = asyncio.get_running_loop().time()
+        mixes = self._mixes(self._plan)
+        over = set(self._rows.idle(mixes, now_s))
+        rows = []
+        for hearing, mix in mixes.items():
+            row = self._row(hearing, mix)
+            if row is not None:
+                rows.append(row)
+        self._mixer.set_rows(self._meeting, rows)
+        for hearing in over:
+            self._rows.close(hearing)
+        self._direct(mixes, now_s)
+        self._look_again(now_s)
+
+    def _mixes(self, plan: MediaPlan) -> dict[Hearing, _Mix]:
+        """Each channel's own, heard or not, and all others that are heard."""
+        screen = plan.stage.screen
+        mixes = {
+            self._channels[one.channel]: _Mix(
+                self._voices.of(one.floor) + self._voices.of_screen(screen),
+                self._voices.of(one.interpreters),
+                heard=False,
+            )
+            for one in plan.channels
+        }
+        mixes.update((one.hearing, self._mix(one, screen)) for one in plan.outlets)
+        return mixes
+
+    def _mix(self, outlet: Outlet, screen: ParticipantId | None) -> _Mix:
+        return _Mix(
+            self._voices.of(outlet.floor) + self._voices.of_screen(screen),
+            self._voices.of(outlet.interpreters),
+            heard=True,
+        )
+
+    def _row(self, hearing: Hearing, mix: _Mix) -> MixRow | None:
+        try:
+            row = self._rows.open(hearing)
+        except CodedError:
+            # Nobody asked for it, it followed from what others did: they hear the next best.
+            _log.warning("no row for a mix", extra={"meeting": self._meeting})
+            return None
+        is_new, row.is_new = row.is_new, False
+        return MixRow(
+            row=row.row,
+            kind=row.kind,
+            floor=tuple(voice.source for voice in mix.original),
+            interpreters=tuple(voice.source for voice in mix.interpreters),
+            heard=mix.heard,
+            original_db=hearing.original_db,
+            is_new=is_new,
+        )
+
+    def _track(self, hearing: Hearing) -> int:
+        rows = self._rows.rows
+        row = rows.get(hearing) or rows[self._channels[hearing.channel]]
+        return row.track
+
+    def _direct(self, mixes: Mapping[Hearing, _Mix], now_s: float) -> None:
+        """Who hears nothing but one source gets that, untouched: no later, with its own repairs
+        (FEC, RED), and in stereo where it is."""
+        routes = {}
+        settled = {}
+        for hearing, mix in mixes.items():
+            at_s = self._settled_at_s.get(hearing, -math.inf)
+            if not mix.is_one_voice:
+                at_s = math.inf
+            elif at_s == math.inf:
+                at_s = now_s + SETTLES_S
+            settled[hearing] = at_s
+            original = mix.original[0].track if mix.original else 0
+            is_direct = mix.is_one_voice and now_s >= at_s
+            routes[hearing] = (original if is_direct else 0) or self._track(hearing)
+        self._settled_at_s = settled
+        if routes != self._routes:
+            self._routes = routes
+            self._changed()
+
+    def _look_again(self, now_s: float) -> None:
+        """When the next mix has come to rest, or a row has been idle for long."""
+        if self._looking is not None:
+            self._looking.cancel()
+            self._looking = None
+        times = [at_s for at_s in self._settled_at_s.values() if now_s < at_s < math.inf]
+        idle_s = self._rows.next_idle_s()
+        if idle_s is not None:
+            times.append(idle_s)
+        if times:
+            delay_s = max(0.0, min(times) - now_s)
+            self._looking = asyncio.get_running_loop().call_later(delay_s, self._look)
+
+
+def _rounded(level_db: float) -> float:
+    return round(max(level_db, SILENCE_DB), 1)
