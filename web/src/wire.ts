@@ -9,6 +9,11 @@ export const VERSION = 1;
 /** The pseudo-channel of the original. */
 export const FLOOR = 'floor';
 
+/** The original under an interpreter, in dB below its own level; `off`: the interpreter alone. */
+export const ORIGINAL_LEVELS = ['off', -24, -18, -12, 0] as const;
+export type OriginalDb = (typeof ORIGINAL_LEVELS)[number];
+export const NORMAL_DB: OriginalDb = -18;
+
 export type Language = { tag: string; autonym: string };
 export type Speaker = { participant: string; name: string; language: string; speaking_s: number };
 export type Floor = { language: Language; speakers: Speaker[]; listeners: number };
@@ -56,6 +61,7 @@ export type Welcome = {
   resumed: boolean;
   media: MediaState | null;
   listen: string | null;
+  original_db: OriginalDb;
 };
 export type WireError = {
   type: 'error';
@@ -76,8 +82,8 @@ export type ServerMessage =
   | WireError
   | Levels
   | ({ type: 'speaking' } & Speaking)
-  | { type: 'answer'; re: number | null; sdp: string; listen: string | null }
-  | { type: 'listening'; re: number | null; channel: string }
+  | { type: 'answer'; re: number | null; sdp: string; listen: string | null; original_db: OriginalDb }
+  | { type: 'listening'; re: number | null; channel: string; original_db: OriginalDb }
   | { type: 'done'; re: number | null }
   | { type: 'meeting'; meeting: Meeting }
   | { type: 'media'; state: MediaState }
@@ -85,8 +91,8 @@ export type ServerMessage =
 
 export type ClientMessage =
   | { type: 'hello'; version: number; token: string; instance?: string }
-  | { type: 'offer'; sdp: string; listen: string | null }
-  | { type: 'listen'; channel: string }
+  | { type: 'offer'; sdp: string; listen: string | null; original_db: OriginalDb }
+  | { type: 'listen'; channel: string; original_db: OriginalDb }
   | { type: 'take_floor'; language: string }
   | { type: 'release_floor' }
   | { type: 'join_booth'; booth: string }
@@ -124,6 +130,10 @@ const oneOf =
   <T extends string>(...allowed: readonly T[]): Reader<T> =>
   (v) =>
     allowed.find((a) => a === v) ?? fail('word');
+
+/** Left out where it is the usual one. */
+const originalDb: Reader<OriginalDb> = (v) =>
+  v === undefined ? NORMAL_DB : (ORIGINAL_LEVELS.find((level) => level === v) ?? fail('level'));
 
 const language: Reader<Language> = (v) => {
   const f = fields(v);
@@ -226,14 +236,21 @@ const READERS: Record<ServerMessage['type'], (f: Fields) => ServerMessage> = {
     resumed: maybe(flag)(f.resumed) ?? false,
     media: maybe(mediaState)(f.media),
     listen: maybe(text)(f.listen),
+    original_db: originalDb(f.original_db),
   }),
   answer: (f) => ({
     type: 'answer',
     re: maybe(number)(f.re),
     sdp: text(f.sdp),
     listen: maybe(text)(f.listen),
+    original_db: originalDb(f.original_db),
   }),
-  listening: (f) => ({ type: 'listening', re: maybe(number)(f.re), channel: text(f.channel) }),
+  listening: (f) => ({
+    type: 'listening',
+    re: maybe(number)(f.re),
+    channel: text(f.channel),
+    original_db: originalDb(f.original_db),
+  }),
   done: (f) => ({ type: 'done', re: maybe(number)(f.re) }),
   error: (f) => ({
     type: 'error',

@@ -23,7 +23,7 @@ function live(): Play<Session, SessionEvent, SessionEffect> {
   const play = new Play<Session, SessionEvent, SessionEffect>(createSession('t'), update);
   play.on({ type: 'join_asked', channel: 'fr' }, { type: 'socket_opened' });
   play.on(message(welcome(play.id('hello'))), { type: 'offer_made', sdp: 'o' });
-  play.on(message({ type: 'answer', re: play.id('offer'), sdp: 'a', listen: 'fr' }), { type: 'media_connected' });
+  play.on(message({ type: 'answer', re: play.id('offer'), sdp: 'a', listen: 'fr', original_db: -18 }), { type: 'media_connected' });
   return play;
 }
 
@@ -32,7 +32,7 @@ function onAir(): Desk {
   play.on({ type: 'meeting_fetched', meeting: MEETING, now_ms: 0 }, { type: 'enter_pressed' });
   play.on({ type: 'microphone_opened', device: 'd', processing: [] }, { type: 'socket_opened' });
   play.on(message(welcome(play.id('hello'))), { type: 'offer_made', sdp: 'o' });
-  play.on(message({ type: 'answer', re: play.id('offer'), sdp: 'a', listen: FLOOR }), { type: 'media_connected' });
+  play.on(message({ type: 'answer', re: play.id('offer'), sdp: 'a', listen: FLOOR, original_db: -18 }), { type: 'media_connected' });
   play.on(message({ type: 'done', re: play.id('join_booth') }), { type: 'hold_pressed' });
   play.on(message({ type: 'done', re: play.id('take_channel') }));
   assert.equal(play.state.talker.hold, 'on');

@@ -47,6 +47,7 @@ export const welcome = (re: number, meeting = MEETING, resumed: Partial<Welcome>
   resumed: false,
   media: null,
   listen: null,
+  original_db: -18,
   ...resumed,
 });
 

@@ -36,7 +36,7 @@ function seated(): Desk {
   play.on({ type: 'meeting_fetched', meeting: MEETING, now_ms: 0 }, { type: 'enter_pressed' });
   play.on({ type: 'microphone_opened', device: 'd', processing: [] }, { type: 'socket_opened' });
   play.on(message(welcome(play.id('hello'))), { type: 'offer_made', sdp: 'o' });
-  play.on(message({ type: 'answer', re: play.id('offer'), sdp: 'a', listen: 'floor' }), { type: 'media_connected' });
+  play.on(message({ type: 'answer', re: play.id('offer'), sdp: 'a', listen: 'floor', original_db: -18 }), { type: 'media_connected' });
   play.on(message({ type: 'done', re: play.id('join_booth') }));
   return play;
 }
@@ -139,7 +139,7 @@ test('a speaker takes the floor in the chosen language and cannot change it ther
   play.on({ type: 'enter_pressed' }, { type: 'microphone_opened', device: null, processing: [] });
   play.on({ type: 'socket_opened' });
   play.on(message(welcome(play.id('hello'))), { type: 'offer_made', sdp: 'o' });
-  play.on(message({ type: 'answer', re: play.id('offer'), sdp: 'a', listen: null }), { type: 'media_connected' });
+  play.on(message({ type: 'answer', re: play.id('offer'), sdp: 'a', listen: null, original_db: -18 }), { type: 'media_connected' });
   const take = play.on({ type: 'hold_pressed' });
   assert.equal((take[0] as { message: { language: string } }).message.language, 'sq');
   play.on(message({ type: 'done', re: play.id('take_floor') }), { type: 'language_chosen', language: 'en' });
@@ -178,7 +178,7 @@ function listening(): Listener {
   play.on({ type: 'meeting_fetched', meeting: MEETING, now_ms: 0 });
   play.on({ type: 'listen_pressed' }, { type: 'socket_opened' });
   play.on(message(welcome(play.id('hello'))), { type: 'offer_made', sdp: 'o' });
-  play.on(message({ type: 'answer', re: play.id('offer'), sdp: 'a', listen: 'fr' }));
+  play.on(message({ type: 'answer', re: play.id('offer'), sdp: 'a', listen: 'fr', original_db: -18 }));
   return play;
 }
 

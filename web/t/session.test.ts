@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { dominantFirst, hearing, isHeard, linkState, nextChannel, preselect, segments } from '../src/state/hearing.ts';
+import { dominantFirst, hearing, isHeard, linkState, nextChannel, originalAt, preselect, segments } from '../src/state/hearing.ts';
 import { createSession, type Session, type SessionEffect, type SessionEvent, update } from '../src/state/session.ts';
 import { backoff } from '../src/ws/backoff.ts';
-import { FLOOR } from '../src/wire.ts';
+import { FLOOR, ORIGINAL_LEVELS } from '../src/wire.ts';
 import { failure, MEETING, meetingOf, message, names, Play, welcome } from './fixtures.ts';
 
 type SessionPlay = Play<Session, SessionEvent, SessionEffect>;
@@ -18,7 +18,7 @@ function live(channel: string | null = 'fr'): SessionPlay {
   const play = joining(channel);
   play.on(message(welcome(play.id('hello'))), { type: 'offer_made', sdp: 'offer' });
   play.on(
-    message({ type: 'answer', re: play.id('offer'), sdp: 'answer', listen: channel }),
+    message({ type: 'answer', re: play.id('offer'), sdp: 'answer', listen: channel, original_db: -18 }),
     message({ type: 'media', state: 'connected' }),
   );
   return play;
@@ -42,7 +42,7 @@ test('a chosen language shows at once and is asked for without a new offer', () 
   const play = live();
   assert.deepEqual(names(play.on({ type: 'channel_chosen', channel: 'sq' })), ['send listen']);
   assert.equal(play.state.channel, 'sq');
-  play.on(message({ type: 'listening', re: play.id('listen'), channel: 'sq' }));
+  play.on(message({ type: 'listening', re: play.id('listen'), channel: 'sq', original_db: -18 }));
   assert.equal(play.state.confirmed, 'sq');
 });
 
@@ -54,11 +54,45 @@ test('a held arrow key asks one at a time and ends on the last choice', () => {
     { type: 'channel_chosen', channel: 'en' },
   );
   assert.deepEqual(names(asked), ['send listen']);
-  const more = play.on(message({ type: 'listening', re: play.id('listen'), channel: 'sq' }));
+  const more = play.on(message({ type: 'listening', re: play.id('listen'), channel: 'sq', original_db: -18 }));
   assert.deepEqual(names(more), ['send listen']);
-  play.on(message({ type: 'listening', re: play.id('listen'), channel: 'en' }));
+  play.on(message({ type: 'listening', re: play.id('listen'), channel: 'en', original_db: -18 }));
   assert.equal(play.state.confirmed, 'en');
   assert.equal(play.state.channel, 'en');
+});
+
+test('another level of the original is asked for like another language, and goes back when it is refused', () => {
+  const play = live();
+  const asked = play.on({ type: 'original_chosen', original_db: 'off' }, { type: 'original_chosen', original_db: -12 });
+  assert.deepEqual(asked, [
+    { do: 'send', message: { type: 'listen', channel: 'fr', original_db: 'off', id: play.id('listen') } },
+  ]);
+  const more = play.on(message({ type: 'listening', re: play.id('listen'), channel: 'fr', original_db: 'off' }));
+  assert.deepEqual(names(more), ['send listen']);
+  const refused = play.on(message(failure(play.id('listen'), 'server.full')));
+  assert.deepEqual(refused, [{ do: 'announce', text: 'said-level-refused' }]);
+  assert.deepEqual([play.state.channel, play.state.original_db], ['fr', 'off']);
+});
+
+test('a session that is taken up again asks for the level it has not', () => {
+  const play = live();
+  play.on({ type: 'original_chosen', original_db: 0 });
+  play.on(message({ type: 'listening', re: play.id('listen'), channel: 'fr', original_db: 0 }));
+  play.on({ type: 'socket_closed', code: 1006 }, { type: 'socket_opened' });
+  const resumed = { resumed: true, media: 'connected', listen: 'fr' } as const;
+  assert.deepEqual(names(play.on(message(welcome(play.id('hello'), MEETING, resumed)))), ['announce', 'send listen']);
+  play.on({ type: 'socket_closed', code: 1006 }, { type: 'socket_opened' });
+  const same = { ...resumed, original_db: 0 } as const;
+  assert.deepEqual(names(play.on(message(welcome(play.id('hello'), MEETING, same)))), ['announce']);
+});
+
+test('the meter of the original follows the level that was chosen, while somebody interprets', () => {
+  const levels = { interpreter_db: -20, original_db: -40 };
+  assert.deepEqual(
+    ORIGINAL_LEVELS.map((level) => originalAt(levels, level)),
+    [null, -46, -40, -34, -22],
+  );
+  assert.equal(originalAt({ interpreter_db: null, original_db: -22 }, 'off'), -22);
 });
 
 test('a refused language goes back to what is heard and says so', () => {
@@ -82,7 +116,7 @@ test('a language chosen while the offer is on its way is asked for after the ans
   const play = joining();
   play.on(message(welcome(play.id('hello'))), { type: 'offer_made', sdp: 'offer' });
   assert.deepEqual(play.on({ type: 'channel_chosen', channel: 'sq' }), []);
-  const answer = play.on(message({ type: 'answer', re: play.id('offer'), sdp: 'a', listen: 'fr' }));
+  const answer = play.on(message({ type: 'answer', re: play.id('offer'), sdp: 'a', listen: 'fr', original_db: -18 }));
   assert.deepEqual(names(answer), ['apply_answer', 'send listen']);
 });
 
@@ -119,12 +153,12 @@ test('lost media are offered again, at once and then with waits that grow', () =
   const play = live();
   assert.deepEqual(names(play.on(message({ type: 'media', state: 'lost' }))), ['make_offer']);
   play.on({ type: 'offer_made', sdp: 'o' });
-  play.on(message({ type: 'answer', re: play.id('offer'), sdp: 'a', listen: 'fr' }));
+  play.on(message({ type: 'answer', re: play.id('offer'), sdp: 'a', listen: 'fr', original_db: -18 }));
   const second = play.on({ type: 'media_failed' });
   assert.deepEqual(second, [{ do: 'offer_in', wait: backoff(1) }]);
   assert.deepEqual(names(play.on({ type: 'offer_due' })), ['make_offer']);
   play.on({ type: 'offer_made', sdp: 'o' });
-  play.on(message({ type: 'answer', re: play.id('offer'), sdp: 'a', listen: 'fr' }), { type: 'media_connected' });
+  play.on(message({ type: 'answer', re: play.id('offer'), sdp: 'a', listen: 'fr', original_db: -18 }), { type: 'media_connected' });
   assert.equal(play.state.offers, 0);
 });
 
@@ -133,7 +167,7 @@ test('an answer to an offer of a socket that is gone is ignored', () => {
   play.on(message(welcome(play.id('hello'))), { type: 'offer_made', sdp: 'o' });
   const re = play.id('offer');
   play.on({ type: 'socket_closed', code: 1006 }, { type: 'retry_due' }, { type: 'socket_opened' });
-  assert.deepEqual(play.on(message({ type: 'answer', re, sdp: 'a', listen: 'fr' })), []);
+  assert.deepEqual(play.on(message({ type: 'answer', re, sdp: 'a', listen: 'fr', original_db: -18 })), []);
 });
 
 test('an expired token ends the session and nothing is retried', () => {

@@ -62,7 +62,7 @@ function showing(): Lectern {
   const play: Lectern = new Play(createSpeaker('t'), speak);
   play.on({ type: 'meeting_fetched', meeting: MEETING, now_ms: 0 }, { type: 'enter_pressed' }, { type: 'socket_opened' });
   play.on(message(welcome(play.id('hello'))), { type: 'offer_made', sdp: 'o' });
-  play.on(message({ type: 'answer', re: play.id('offer'), sdp: 'a', listen: null }), { type: 'media_connected' });
+  play.on(message({ type: 'answer', re: play.id('offer'), sdp: 'a', listen: null, original_db: -18 }), { type: 'media_connected' });
   play.on({ type: 'visual_pressed', what: 'camera' }, { type: 'visual_opened', what: 'camera' });
   return play;
 }

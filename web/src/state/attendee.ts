@@ -3,6 +3,7 @@
 import { inside, type Kept, nothingKept } from './kept.ts';
 import { autonym, hearing, preselect } from './hearing.ts';
 import { createSession, type Session, type SessionEffect, type SessionEvent, update as updateSession } from './session.ts';
+import { NORMAL_DB, type OriginalDb } from '../wire.ts';
 
 export type Attendee = {
   session: Session;
@@ -44,6 +45,7 @@ export type AttendeeEffect =
   | { do: 'unlock_sound' }
   | { do: 'play' }
   | { do: 'set_volume'; volume: number; muted: boolean }
+  | { do: 'remember_original'; original_db: OriginalDb }
   | { do: 'keep_awake'; on: boolean };
 
 export function createAttendee(
@@ -51,9 +53,10 @@ export function createAttendee(
   preferred: readonly string[],
   canStayAwake: boolean,
   soundOnly = false,
+  original_db: OriginalDb = NORMAL_DB,
 ): Attendee {
   return {
-    session: createSession(token),
+    session: createSession(token, original_db),
     choice: null,
     preferred,
     volume: 1,
@@ -76,8 +79,9 @@ export function update(s: Attendee, event: AttendeeEvent): [Attendee, AttendeeEf
       return [{ ...next, has_left: false }, [{ do: 'unlock_sound' }, ...effects]];
     }
     case 'page_restored': {
-      const { channel, volume, muted, sound_only } = event.kept;
-      const [next, effects] = bySession({ ...s, volume, muted, sound_only }, { type: 'join_asked', channel });
+      const { channel, volume, muted, sound_only, original_db } = event.kept;
+      const session = { ...s.session, original_db };
+      const [next, effects] = bySession({ ...s, session, volume, muted, sound_only }, { type: 'join_asked', channel });
       return [next, [{ do: 'unlock_sound' }, { do: 'set_volume', volume, muted }, ...effects]];
     }
     case 'leave_pressed': {
@@ -99,6 +103,10 @@ export function update(s: Attendee, event: AttendeeEvent): [Attendee, AttendeeEf
       return [s, [{ do: 'play' }]];
     case 'sound_only_pressed':
       return [{ ...s, sound_only: !s.sound_only }, []];
+    case 'original_chosen': {
+      const [next, effects] = bySession(s, event);
+      return [next, [{ do: 'remember_original', original_db: event.original_db }, ...effects]];
+    }
     case 'awake_pressed':
       return [{ ...s, awake: !s.awake }, [{ do: 'keep_awake', on: !s.awake }]];
     case 'awake_unavailable':
@@ -112,7 +120,8 @@ export function update(s: Attendee, event: AttendeeEvent): [Attendee, AttendeeEf
 
 /** What a reload must not lose. */
 export function keep({ session, volume, muted, sound_only }: Attendee): Kept | null {
-  return inside(session) ? { ...nothingKept, channel: session.channel, volume, muted, sound_only } : null;
+  const { channel, original_db } = session;
+  return inside(session) ? { ...nothingKept, channel, volume, muted, sound_only, original_db } : null;
 }
 
 const loudness = (s: Attendee): [Attendee, AttendeeEffect[]] => [

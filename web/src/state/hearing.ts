@@ -1,6 +1,6 @@
 /** What a listener hears, derived from the meeting and the chosen channel. */
 
-import { type Channel, FLOOR, type Meeting, type Speaker } from '../wire.ts';
+import { type Channel, type ChannelLevels, FLOOR, type Meeting, NORMAL_DB, type OriginalDb, type Speaker } from '../wire.ts';
 import type { Session } from './session.ts';
 
 /** `original`: the floor was chosen, or the channel's language is the one spoken. */
@@ -49,6 +49,12 @@ export function linkState(s: Session): LinkState {
   if (s.phase !== 'live') return 'connecting';
   if (s.media === 'connected') return 'good';
   return s.media === 'stalled' ? 'poor' : 'connecting';
+}
+
+/** The original as this listener has it: the server tells of the usual level, under an interpreter who is on air. */
+export function originalAt(levels: ChannelLevels, original_db: OriginalDb): number | null {
+  if (levels.interpreter_db === null || levels.original_db === null) return levels.original_db;
+  return original_db === 'off' ? null : levels.original_db + original_db - Number(NORMAL_DB);
 }
 
 /** Segments of `of` that a level lights: −60 dBFS none, 0 dBFS all. */

@@ -3,6 +3,7 @@
 import { wanted } from './hold.ts';
 import type { Session } from './session.ts';
 import type { Talker } from './talker.ts';
+import { NORMAL_DB, ORIGINAL_LEVELS, type OriginalDb } from '../wire.ts';
 
 export type Kept = {
   /** What is heard. */
@@ -15,6 +16,7 @@ export type Kept = {
   volume: number;
   muted: boolean;
   sound_only: boolean;
+  original_db: OriginalDb;
   /** The microphone. */
   device: string | null;
 };
@@ -37,6 +39,7 @@ export const nothingKept: Kept = {
   volume: 1,
   muted: false,
   sound_only: false,
+  original_db: NORMAL_DB,
   device: null,
 };
 // A reload, a slow one included. The server keeps the seat for 8 s; after that the page enters anew.
@@ -48,6 +51,9 @@ export function keepTalker(t: Talker, own: Partial<Kept>): Kept | null {
   if (!inside(t.session)) return null;
   return { ...nothingKept, holding: wanted(t.hold), volume: t.volume, device: t.microphone.device, ...own };
 }
+
+/** One of the levels, as stored by us; the usual one for anything else. */
+export const readLevel = (v: unknown): OriginalDb => ORIGINAL_LEVELS.find((level) => level === v) ?? NORMAL_DB;
 
 const text = (v: unknown): string | null => (typeof v === 'string' ? v : null);
 
@@ -73,6 +79,7 @@ export function readKeepsake(raw: string | null, link: string, now_ms: number): 
         volume,
         muted: k.muted === true,
         sound_only: k.sound_only === true,
+        original_db: readLevel(k.original_db),
         device: text(k.device),
       },
     };

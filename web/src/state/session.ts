@@ -10,6 +10,8 @@ import {
   type IceServer,
   type MediaState,
   type Meeting,
+  NORMAL_DB,
+  type OriginalDb,
   type ServerMessage,
   type Speaking,
   type Tile,
@@ -38,10 +40,13 @@ export type Session = {
   me: { participant: string; name: string; languages: string[] } | null;
   /** What the person chose: shown at once. */
   channel: string | null;
+  original_db: OriginalDb;
   /** What the server sends in the slot. */
   confirmed: string | null;
+  confirmed_db: OriginalDb;
   /** What the `listen` in flight asks for. */
   asking: string | null;
+  asking_db: OriginalDb;
   /** The channel the server refused last, until the next choice. */
   refused: string | null;
   ending: string | null;
@@ -66,6 +71,7 @@ export type SessionEvent =
   | { type: 'media_connected' }
   | { type: 'media_failed' }
   | { type: 'channel_chosen'; channel: string }
+  | { type: 'original_chosen'; original_db: OriginalDb }
   | { type: 'tiles_measured'; tiles: Tile[] }
   | { type: 'left' };
 
@@ -87,7 +93,7 @@ const TRANSIENT = new Set(['server.full', 'server.closing', 'server.internal', '
 const UNAUTHORIZED_CLOSE = 4401;
 const NOBODY: Speaking = { participants: [], dominant: null };
 
-export function createSession(token: string): Session {
+export function createSession(token: string, original_db: OriginalDb = NORMAL_DB): Session {
   return {
     token,
     phase: 'outside',
@@ -99,8 +105,11 @@ export function createSession(token: string): Session {
     speaking: NOBODY,
     me: null,
     channel: null,
+    original_db,
     confirmed: null,
+    confirmed_db: NORMAL_DB,
     asking: null,
+    asking_db: NORMAL_DB,
     refused: null,
     ending: null,
     tiles: [],
@@ -155,7 +164,10 @@ export function update(s: Session, event: SessionEvent): Step {
       return received(s, event.message, event.now_ms);
     case 'offer_made':
       return s.phase === 'live'
-        ? request({ ...s, media: 'offering' }, { type: 'offer', sdp: event.sdp, listen: s.channel })
+        ? request(
+            { ...s, media: 'offering' },
+            { type: 'offer', sdp: event.sdp, listen: s.channel, original_db: s.original_db },
+          )
         : [s, []];
     case 'offer_due':
       // Media may have come back by itself meanwhile.
@@ -165,7 +177,9 @@ export function update(s: Session, event: SessionEvent): Step {
     case 'media_failed':
       return offerAgain(s);
     case 'channel_chosen':
-      return choose(s, event.channel);
+      return settle({ ...s, channel: event.channel, refused: null });
+    case 'original_chosen':
+      return settle({ ...s, original_db: event.original_db, refused: null });
     case 'tiles_measured':
       return measure(s, event.tiles);
     case 'left':
@@ -213,10 +227,6 @@ function offerAgain(s: Session): Step {
   return [{ ...s, media: 'lost', offers }, [effect]];
 }
 
-function choose(s: Session, channel: string): Step {
-  return settle({ ...s, channel, refused: null });
-}
-
 /** Nobody is sent more than they see: told again after every change, and after a new link. */
 function measure(s: Session, tiles: Tile[]): Step {
   if (JSON.stringify(tiles) === JSON.stringify(s.tiles)) return [s, []];
@@ -224,11 +234,13 @@ function measure(s: Session, tiles: Tile[]): Step {
   return s.phase === 'live' ? request(next, { type: 'view', slots: tiles }) : [next, []];
 }
 
-/** Asks for the chosen channel if the slot has another one. One `listen` at a time: a held arrow key must not flood. */
+/** Asks for what was chosen if the slot has something else. One `listen` at a time: a held arrow key must not flood. */
 function settle(s: Session): Step {
   const idle = !inFlight(s, 'listen') && !inFlight(s, 'offer') && s.confirmed !== null;
-  if (s.phase !== 'live' || !idle || s.channel === null || s.channel === s.confirmed) return [s, []];
-  return request({ ...s, asking: s.channel }, { type: 'listen', channel: s.channel });
+  const { channel, original_db } = s;
+  if (s.phase !== 'live' || !idle || channel === null) return [s, []];
+  if (channel === s.confirmed && original_db === s.confirmed_db) return [s, []];
+  return request({ ...s, asking: channel, asking_db: original_db }, { type: 'listen', channel, original_db });
 }
 
 function received(before: Session, message: ServerMessage, now_ms: number): Step {
@@ -240,11 +252,16 @@ function received(before: Session, message: ServerMessage, now_ms: number): Step
     case 'answer':
       if (kind !== 'offer') return [s, []];
       return chain(
-        [{ ...s, media: 'connecting', confirmed: message.listen ?? '' }, [{ do: 'apply_answer', sdp: message.sdp }]],
+        [
+          { ...s, media: 'connecting', confirmed: message.listen ?? '', confirmed_db: message.original_db },
+          [{ do: 'apply_answer', sdp: message.sdp }],
+        ],
         settle,
       );
     case 'listening':
-      return kind === 'listen' ? settle({ ...s, confirmed: message.channel }) : [s, []];
+      return kind === 'listen'
+        ? settle({ ...s, confirmed: message.channel, confirmed_db: message.original_db })
+        : [s, []];
     case 'error':
       return refused(s, kind, message);
     case 'meeting':
@@ -286,6 +303,7 @@ function welcomed(s: Session, message: Welcome, now_ms: number): Step {
       offers: 0,
       media: flows ? (message.media ?? 'connecting') : 'connecting',
       confirmed: flows ? (message.listen ?? '') : null,
+      confirmed_db: message.original_db,
       // A snapshot: taken even if its revision is lower, for the server may have started anew.
       meeting: message.meeting,
       meeting_at_ms: now_ms,
@@ -320,11 +338,14 @@ function offerRefused(s: Session, code: string): Step {
 
 /** The radio goes back to what is heard, unless the person has moved on meanwhile. */
 function listenRefused(s: Session): Step {
-  if (s.channel !== s.asking) return settle(s);
+  if (s.channel !== s.asking || s.original_db !== s.asking_db) return settle(s);
   const asked = s.channel ?? '';
+  if (asked === s.confirmed) {
+    return [{ ...s, original_db: s.confirmed_db }, [{ do: 'announce', text: 'said-level-refused' }]];
+  }
   const name = s.meeting?.channels.find((c) => c.id === asked)?.language.autonym ?? asked;
   return [
-    { ...s, channel: s.confirmed === '' ? null : s.confirmed, refused: asked },
+    { ...s, channel: s.confirmed === '' ? null : s.confirmed, original_db: s.confirmed_db, refused: asked },
     [{ do: 'announce', text: 'said-refused', args: { language: name } }],
   ];
 }

@@ -1,11 +1,12 @@
 /** The attendee's page: who speaks, what I hear, which language. */
 
 import { html, nothing, type TemplateResult } from 'lit';
+import { live } from 'lit/directives/live.js';
 import { t } from '../i18n.ts';
 import type { Attendee, AttendeeEvent } from '../state/attendee.ts';
-import { autonym, dominantFirst, hearing, isHeard } from '../state/hearing.ts';
+import { autonym, dominantFirst, type Hearing, hearing, isHeard } from '../state/hearing.ts';
 import type { Session } from '../state/session.ts';
-import type { Channel, Meeting } from '../wire.ts';
+import { type Channel, type Meeting, ORIGINAL_LEVELS, type OriginalDb } from '../wire.ts';
 import { door, skipTo } from './entry.ts';
 import { icon } from './icons.ts';
 import { Page } from './page.ts';
@@ -29,6 +30,9 @@ import {
 } from './parts.ts';
 import { hasStage, places, stage } from './stage.ts';
 import './meters.ts';
+
+const ORIGINAL_WORDS: Record<OriginalDb, string> = { off: 'off', '-24': 'quiet', '-18': 'normal', '-12': 'louder', 0: 'full' };
+const decibels = (level: OriginalDb): string => (level === 'off' ? '−∞ dB' : `${String(level).replace('-', '−')} dB`);
 
 export class AttendPage extends Page<Attendee, AttendeeEvent> {
   protected override session(): Session {
@@ -188,6 +192,7 @@ export class AttendPage extends Page<Attendee, AttendeeEvent> {
           ><span class="lane grey" data-lane="original"></span>
         </div>
       </div>
+      ${this.underneath(meeting, kind)}
       ${blocked ? tapToHear(() => this.emit({ type: 'play_pressed' })) : nothing}
       <div class="sound">
         <button
@@ -202,6 +207,27 @@ export class AttendPage extends Page<Attendee, AttendeeEvent> {
         ${volumeSlider(volume, muted, (v) => this.emit({ type: 'volume_moved', volume: v }))}
       </div>
     </section>`;
+  }
+
+  /** How loud the original is under the interpreter. Chosen also while nobody interprets: it counts when they do. */
+  private underneath(meeting: Meeting, kind: Hearing): TemplateResult {
+    const { original_db } = this.state.session;
+    return html`<div class="orig" data-idle=${kind === 'interpreted' ? 'no' : 'yes'}>
+      <p id="orig-h">${withLanguage('original-under', meeting.floor.language)}</p>
+      <div class="seg" role="radiogroup" aria-labelledby="orig-h" id="original">
+        ${ORIGINAL_LEVELS.map(
+          (level) => html`<label
+            ><input
+              type="radio"
+              name="original"
+              value=${level}
+              .checked=${live(level === original_db)}
+              @change=${() => this.emit({ type: 'original_chosen', original_db: level })}
+            /><b>${t(`original-${ORIGINAL_WORDS[level]}`)}</b><small class="num">${decibels(level)}</small></label
+          >`,
+        )}
+      </div>
+    </div>`;
   }
 
   private languages(meeting: Meeting): TemplateResult {
