@@ -140,6 +140,9 @@ async def test_pages_are_pictured(stage: Stage):
     live = (("attend", attend), ("booth", booth), ("speak", speak))
     for name, page in live:
         await picture(page, f"{name}-live")
+    await attend.check("input[name=original][value=off]", force=True)
+    await attend.wait_for_function("() => kabina.state.session.confirmed_db === 'off'")
+    await picture(attend, "attend-original-off")
     for name, page in live:
         await page.reload()
         await page.wait_for_selector(GOOD)
