@@ -3,8 +3,8 @@ people. It decides nothing; `meeting` does.
 """
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from kabina.interpretation.booth import Booth, Desk
 from kabina.interpretation.floor import Floor
@@ -14,7 +14,7 @@ from kabina.interpretation.languages import Language, language, sounds_like
 from kabina.interpretation.media_plan import ChannelPlan, MediaPlan, Outlet, StagePlan
 from kabina.interpretation.spec import MeetingSpec
 from kabina.interpretation.stage import Stage, Visual
-from kabina.interpretation.tables import CHANNEL, ChannelState, Feed, FloorSpeech
+from kabina.interpretation.tables import CHANNEL, ChannelState, DeskState, Feed, FloorSpeech
 from kabina.interpretation.view import (
     BoothView,
     ChannelView,
@@ -100,8 +100,35 @@ class MeetingState:
         return self.hearing_of(person, person.listening, person.original_db)
 
     def hearing_of(self, person: Participant, channel: ChannelId, original_db: float) -> Hearing:
-        """What somebody would hear there."""
-        return heard_at(channel, original_db)
+        """What somebody would hear there: never themselves."""
+        common = heard_at(channel, original_db)
+        return replace(common, without=person.id) if self.sounds_in(person, channel) else common
+
+    def sounds_in(self, person: Participant, channel: ChannelId) -> bool:
+        """Whether a channel has something of them: their voice, or the sound of their screen."""
+        if person.id in self.floor.turns or self.seen(Visual.SCREEN) == person.id:
+            return True
+        booth = self.booths.get(BoothId(channel))
+        desk = None if booth is None else booth.desk_of(person.id)
+        return desk is not None and desk.state is DeskState.ACTIVE
+
+    def _heard(self) -> list[Hearing]:
+        """All that anybody hears, each once, in one canonical order."""
+        common = Counter(self.audience)
+        own = set()
+        for person in self._talkers():
+            hearing = self.hearing(person.id)
+            if hearing is not None and person.listening is not None:
+                common[heard_at(person.listening, person.original_db)] -= 1
+                own.add(hearing)
+        heard = own | {one for one, count in common.items() if count > 0}
+        return sorted(heard, key=lambda one: one.order)
+
+    def _talkers(self) -> Iterator[Participant]:
+        """Who may hear something else than others in the same channel. A few, of whom each once."""
+        desks = [desk for booth in self.booths.values() for desk in booth.desks]
+        who = {*self.floor.turns, *(desk.occupant for desk in desks), self.seen(Visual.SCREEN)}
+        return (self.people[one] for one in who if one is not None)
 
     # Values for others
 
@@ -121,14 +148,20 @@ class MeetingState:
         """Who is heard where."""
         floor = self.floor.speakers()
         on_air = {booth.channel: booth.interpreters() for booth in self.booths.values()}
-        heard = sorted((one for one, count in self.audience.items() if count), key=_order)
         return MediaPlan(
             floor,
             tuple(
                 ChannelPlan(channel, floor, on_air.get(channel, ()), self.listeners(channel))
                 for channel in (FLOOR, *self.languages)
             ),
-            tuple(Outlet(one, floor, on_air.get(one.channel, ())) for one in heard),
+            tuple(
+                Outlet(
+                    one,
+                    _others(floor, one.without),
+                    _others(on_air.get(one.channel, ()), one.without),
+                )
+                for one in self._heard()
+            ),
             StagePlan(camera=self.seen(Visual.CAMERA), screen=self.seen(Visual.SCREEN)),
         )
 
@@ -205,8 +238,10 @@ def heard_at(channel: ChannelId, original_db: float) -> Hearing:
     return Hearing(channel, NORMAL_DB if channel == FLOOR else original_db)
 
 
-def _order(hearing: Hearing) -> tuple[str, float, str]:
-    return hearing.order
+def _others(
+    people: tuple[ParticipantId, ...], without: ParticipantId | None
+) -> tuple[ParticipantId, ...]:
+    return tuple(one for one in people if one != without)
 
 
 def _seconds(span_s: float) -> float:

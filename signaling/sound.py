@@ -152,10 +152,7 @@ class RoomSound:
 
     def track_of(self, hearing: Hearing | None) -> int:
         """What carries it: its mix, or the one original; 0 for nothing."""
-        if hearing is None:
-            return 0
-        routed = self._routes.get(hearing)
-        return self._track(hearing) if routed is None else routed
+        return 0 if hearing is None else self._routes.get(hearing, 0)
 
     def hearing_of(self, track: int) -> Hearing | None:
         """What an injected track carries; None if it is none of this room's."""
@@ -197,16 +194,20 @@ class RoomSound:
     def _look(self) -> None:
         now_s = asyncio.get_running_loop().time()
         mixes = self._mixes(self._plan)
-        over = set(self._rows.idle(mixes, now_s))
-        rows = []
-        for hearing, mix in mixes.items():
-            row = self._row(hearing, mix)
-            if row is not None:
-                rows.append(row)
-        self._mixer.set_rows(self._meeting, rows)
+        forwarded = self._forwarded(mixes, now_s)
+        # A mix of one's own is made for nobody else: not while it is forwarded. The others go on,
+        # so that they are there when a second voice comes.
+        mixed = {
+            hearing: mix
+            for hearing, mix in mixes.items()
+            if hearing.without is None or hearing not in forwarded
+        }
+        over = set(self._rows.idle(mixed, now_s))
+        rows = [self._row(hearing, mix) for hearing, mix in mixed.items()]
+        self._mixer.set_rows(self._meeting, [row for row in rows if row is not None])
         for hearing in over:
             self._rows.close(hearing)
-        self._direct(mixes, now_s)
+        self._route({hearing: forwarded.get(hearing) or self._track(hearing) for hearing in mixes})
         self._look_again(now_s)
 
     def _mixes(self, plan: MediaPlan) -> dict[Hearing, _Mix]:
@@ -220,12 +221,17 @@ class RoomSound:
             )
             for one in plan.channels
         }
-        mixes.update((one.hearing, self._mix(one, screen)) for one in plan.outlets)
+        for outlet in plan.outlets:
+            mix = self._mix(outlet, screen)
+            # Whoever speaks alone hears silence, for which nothing need be sent.
+            if outlet.hearing.without is None or mix.original or mix.interpreters:
+                mixes[outlet.hearing] = mix
         return mixes
 
     def _mix(self, outlet: Outlet, screen: ParticipantId | None) -> _Mix:
+        shown = screen if screen != outlet.hearing.without else None
         return _Mix(
-            self._voices.of(outlet.floor) + self._voices.of_screen(screen),
+            self._voices.of(outlet.floor) + self._voices.of_screen(shown),
             self._voices.of(outlet.interpreters),
             heard=True,
         )
@@ -250,13 +256,15 @@ class RoomSound:
 
     def _track(self, hearing: Hearing) -> int:
         rows = self._rows.rows
-        row = rows.get(hearing) or rows[self._channels[hearing.channel]]
-        return row.track
+        row = rows.get(hearing)
+        if row is None and hearing.without is not None:
+            return 0  # silence rather than themselves
+        return (row or rows[self._channels[hearing.channel]]).track
 
-    def _direct(self, mixes: Mapping[Hearing, _Mix], now_s: float) -> None:
+    def _forwarded(self, mixes: Mapping[Hearing, _Mix], now_s: float) -> dict[Hearing, int]:
         """Who hears nothing but one source gets that, untouched: no later, with its own repairs
-        (FEC, RED), and in stereo where it is."""
-        routes = {}
+        (FEC, RED), and in stereo where it is. Tracks."""
+        forwarded = {}
         settled = {}
         for hearing, mix in mixes.items():
             at_s = self._settled_at_s.get(hearing, -math.inf)
@@ -265,10 +273,12 @@ class RoomSound:
             elif at_s == math.inf:
                 at_s = now_s + SETTLES_S
             settled[hearing] = at_s
-            original = mix.original[0].track if mix.original else 0
-            is_direct = mix.is_one_voice and now_s >= at_s
-            routes[hearing] = (original if is_direct else 0) or self._track(hearing)
+            if mix.is_one_voice and now_s >= at_s and mix.original and mix.original[0].track:
+                forwarded[hearing] = mix.original[0].track
         self._settled_at_s = settled
+        return forwarded
+
+    def _route(self, routes: dict[Hearing, int]) -> None:
         if routes != self._routes:
             self._routes = routes
             self._changed()

@@ -205,6 +205,20 @@ class MeetingMachine(RuleBasedStateMachine):
         assert set(planned) == heard
 
     @invariant()
+    def nobody_hears_themselves_and_everybody_all_others(self):
+        plan = self.meeting.plan()
+        on_air = {channel.channel: channel.interpreters for channel in plan.channels}
+        outlets = {outlet.hearing: outlet for outlet in plan.outlets}
+        for who in self.meeting.participants:
+            hearing = self.meeting.hearing(who)
+            if hearing is None:
+                continue
+            outlet = outlets[hearing]
+            assert hearing.without in (None, who)
+            assert set(outlet.floor) == set(plan.floor) - {who}
+            assert set(outlet.interpreters) == set(on_air[hearing.channel]) - {who}
+
+    @invariant()
     def every_listener_is_counted_once_where_the_events_put_them(self):
         for channel in self.meeting.plan().channels:
             there = [who for who, heard in self.listening.items() if heard == channel.channel]
