@@ -22,8 +22,10 @@ class Hearing:
     original_db: float = NORMAL_DB
     without: ParticipantId | None = None
     """Who must not hear themselves in it."""
+    at_desk: bool = False
+    """An interpreter's incoming sound: the original undimmed, or a pivot's interpreter alone."""
 
     @property
-    def order(self) -> tuple[str, float, str]:
+    def order(self) -> tuple[str, float, str, bool]:
         """One canonical order, so that equal audiences are equal values."""
-        return self.channel, self.original_db, self.without or ""
+        return self.channel, self.original_db, self.without or "", self.at_desk

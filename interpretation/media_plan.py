@@ -28,6 +28,8 @@ class Outlet:
     hearing: Hearing
     floor: tuple[ParticipantId, ...]
     interpreters: tuple[ParticipantId, ...]
+    has_original: bool = True
+    """Whether the floor belongs to it, and with it the sound of the stage."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,9 +100,19 @@ class MeetingState:
         return self.hearing_of(person, person.listening, person.original_db)
 
     def hearing_of(self, person: Participant, channel: ChannelId, original_db: float) -> Hearing:
-        """What somebody would hear there: never themselves."""
+        """What somebody would hear there: never themselves; at a desk what is interpreted."""
+        if self.incoming(person, channel) is not None:
+            return Hearing(channel, at_desk=True)
         common = heard_at(channel, original_db)
         return replace(common, without=person.id) if self.sounds_in(person, channel) else common
+
+    def incoming(self, person: Participant, channel: ChannelId) -> ChannelId | None:
+        """What they interpret if they listen to `channel`: the original, or the pivot of a relay.
+
+        None where they sit at no desk, or listen to the channel that their booth feeds.
+        """
+        seat = self.seat(person.id)
+        return None if seat is None or seat[0].channel == channel else channel
 
     def sounds_in(self, person: Participant, channel: ChannelId) -> bool:
         """Whether a channel has something of them: their voice, or the sound of their screen."""
@@ -154,14 +164,7 @@ class MeetingState:
                 ChannelPlan(channel, floor, on_air.get(channel, ()), self.listeners(channel))
                 for channel in (FLOOR, *self.languages)
             ),
-            tuple(
-                Outlet(
-                    one,
-                    _others(floor, one.without),
-                    _others(on_air.get(one.channel, ()), one.without),
-                )
-                for one in self._heard()
-            ),
+            tuple(outlet(one, floor, on_air.get(one.channel, ())) for one in self._heard()),
             StagePlan(camera=self.seen(Visual.CAMERA), screen=self.seen(Visual.SCREEN)),
         )
 
@@ -236,6 +239,19 @@ class MeetingState:
 def heard_at(channel: ChannelId, original_db: float) -> Hearing:
     """A channel at a level; the original alone has none."""
     return Hearing(channel, NORMAL_DB if channel == FLOOR else original_db)
+
+
+def outlet(
+    hearing: Hearing,
+    floor: tuple[ParticipantId, ...],
+    interpreters: tuple[ParticipantId, ...],
+) -> Outlet:
+    """Of whom a hearing consists. A relay is the pivot's interpreter alone, or the original while
+    nobody feeds the pivot."""
+    if hearing.at_desk and interpreters:
+        return Outlet(hearing, (), interpreters, has_original=False)
+    others = _others(floor, hearing.without), _others(interpreters, hearing.without)
+    return Outlet(hearing, *others)
 
 
 def _others(

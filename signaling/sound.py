@@ -12,10 +12,11 @@ from kabina.interpretation.hearing import Hearing
 from kabina.interpretation.ids import FLOOR
 from kabina.interpretation.media_plan import MediaPlan
 from kabina.mixer.errors import MixerFullError
+from kabina.mixer.policy import POLICIES
 from kabina.mixer.rows import MixRow
 from kabina.signaling.errors import CodedError
 from kabina.signaling.messages import ChannelLevels, Levels
-from kabina.signaling.sound_rows import SoundRows
+from kabina.signaling.sound_rows import SoundRows, kind_of
 from kabina.signaling.voices import Voice, Voices
 
 if TYPE_CHECKING:
@@ -229,7 +230,7 @@ class RoomSound:
         return mixes
 
     def _mix(self, outlet: Outlet, screen: ParticipantId | None) -> _Mix:
-        shown = screen if screen != outlet.hearing.without else None
+        shown = screen if outlet.has_original and screen != outlet.hearing.without else None
         return _Mix(
             self._voices.of(outlet.floor) + self._voices.of_screen(shown),
             self._voices.of(outlet.interpreters),
@@ -273,7 +274,9 @@ class RoomSound:
             elif at_s == math.inf:
                 at_s = now_s + SETTLES_S
             settled[hearing] = at_s
-            if mix.is_one_voice and now_s >= at_s and mix.original and mix.original[0].track:
+            # What is guarded for an interpreter's ears must pass the engine.
+            is_free = mix.is_one_voice and not POLICIES[kind_of(hearing)].voice.guarded
+            if is_free and now_s >= at_s and mix.original and mix.original[0].track:
                 forwarded[hearing] = mix.original[0].track
         self._settled_at_s = settled
         return forwarded

@@ -95,6 +95,8 @@ class SoundRows:
 
 def kind_of(hearing: Hearing) -> RowKind:
     """Whom the row is for."""
+    if hearing.at_desk:
+        return RowKind.BOOTH if hearing.channel == FLOOR else RowKind.RELAY
     if hearing.without is not None:
         return RowKind.MIX_MINUS
     return RowKind.FLOOR if hearing.channel == FLOOR else RowKind.LISTENER

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from kabina.interpretation.ids import Role
+from kabina.mixer.policy import RowKind
 from kabina.native.plane import Kind, PeerPath, PlaneHandleError
 from kabina.signaling import messages
 from kabina.signaling.errors import CodedError
+from kabina.signaling.sound_rows import kind_of
 
 if TYPE_CHECKING:
     from kabina.native.plane import LayerReadings, Plane
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 # Reading one takes some 20 µs: the loop's other work waits for no more than a millisecond.
 PARTICIPANTS_PER_TURN: Final = 50
+_ORDINARY: Final = (RowKind.LISTENER, RowKind.FLOOR)
 
 
 class _Named(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
@@ -83,6 +86,7 @@ class Source(_Named, frozen=True, kw_only=True, omit_defaults=True):
 
     channel: str | None = None
     original_db: messages.OriginalDb = messages.NORMAL
+    feed: str | None = None
     participant: str | None = None
     what: str | None = None
 
@@ -263,7 +267,9 @@ def _source(room: Room, track: int) -> Source | None:
     hearing = room.sound.hearing_of(track)
     if hearing is not None:
         level = messages.level_name(hearing.original_db)
-        return Source(channel=hearing.channel, original_db=level)
+        kind = kind_of(hearing)
+        feed = None if kind in _ORDINARY else kind.value
+        return Source(channel=hearing.channel, original_db=level, feed=feed)
     shown = room.picture_of_track(track)
     if shown is not None:
         return Source(participant=shown[0], what=shown[1].value)

@@ -13,7 +13,7 @@ from kabina_sim.tones import tone_levels_db
 if TYPE_CHECKING:
     from kabina_sim.meeting import Meeting
 
-FULL_DB = 20 * np.log10(0.25)
+FULL_DB = float(20 * np.log10(0.25))
 FRENCH_HZ = 1700.0
 pytestmark = pytest.mark.alone
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from kabina_sim.meeting import Meeting
 
 FLOOR_HZ, FRENCH_HZ = 440.0, 880.0
-FULL_DB = 20 * np.log10(0.25)
+FULL_DB = float(20 * np.log10(0.25))
 LEVELS = {"off": None, "-24": -24.0, "-18": -18.0, "-12": -12.0, "0": 0.0}
 pytestmark = pytest.mark.alone
 

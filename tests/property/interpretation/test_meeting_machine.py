@@ -205,7 +205,7 @@ class MeetingMachine(RuleBasedStateMachine):
         assert set(planned) == heard
 
     @invariant()
-    def nobody_hears_themselves_and_everybody_all_others(self):
+    def nobody_hears_themselves_and_everybody_all_others_or_a_relay(self):
         plan = self.meeting.plan()
         on_air = {channel.channel: channel.interpreters for channel in plan.channels}
         outlets = {outlet.hearing: outlet for outlet in plan.outlets}
@@ -215,8 +215,19 @@ class MeetingMachine(RuleBasedStateMachine):
                 continue
             outlet = outlets[hearing]
             assert hearing.without in (None, who)
-            assert set(outlet.floor) == set(plan.floor) - {who}
+            assert who not in (*outlet.floor, *outlet.interpreters)
+            is_relayed = hearing.at_desk and on_air[hearing.channel] != ()
+            assert outlet.has_original is not is_relayed
+            assert set(outlet.floor) == (set() if is_relayed else set(plan.floor) - {who})
             assert set(outlet.interpreters) == set(on_air[hearing.channel]) - {who}
+
+    @invariant()
+    def only_those_at_a_desk_have_a_feed_and_never_of_their_own_channel(self):
+        for who in self.meeting.participants:
+            hearing = self.meeting.hearing(who)
+            booth = self.meeting.booth_of(who)
+            if hearing is not None:
+                assert hearing.at_desk is (booth is not None and booth != hearing.channel)
 
     @invariant()
     def every_listener_is_counted_once_where_the_events_put_them(self):

@@ -4,10 +4,20 @@ import math
 
 import pytest
 
-from kabina.interpretation.commands import LeaveMeeting, Listen
+from kabina.interpretation.commands import (
+    JoinBooth,
+    LeaveBooth,
+    LeaveMeeting,
+    Listen,
+    ReleaseChannel,
+    ReleaseFloor,
+    TakeChannel,
+)
 from kabina.interpretation.errors import ChannelUnknownError, OriginalLevelError
 from kabina.interpretation.events import ListenerMoved
 from kabina.interpretation.hearing import NORMAL_DB, ORIGINAL_LEVELS_DB, Hearing
+from kabina.interpretation.ids import Role
+from kabina.interpretation.media_plan import Outlet
 
 
 def heard(room):
@@ -57,6 +67,57 @@ def test_asking_what_one_would_hear_changes_nothing(room):
         room.meeting.would_hear(Listen(a, "de"))
     assert room.meeting.hearing(a) is None
     assert heard(room) == []
+
+
+def test_whoever_has_the_floor_hears_the_others_in_every_channel(room):
+    a, b = room.speaker("a", "en"), room.speaker("b", "en")
+    listener = room.enter("c")
+    for who in (a, listener):
+        room.tell(Listen(who, "fr", -24.0))
+    assert room.meeting.hearing(listener) == Hearing("fr", -24.0)
+    assert room.meeting.hearing(a) == Hearing("fr", -24.0, without=a)
+    assert outlet(room, a).floor == (b,)
+    assert outlet(room, listener).floor == (a, b)
+    room.tell(ReleaseFloor(a))
+    assert heard(room) == [Hearing("fr", -24.0)]
+
+
+def test_an_interpreter_on_air_hears_their_own_channel_without_themselves(room):
+    speaker, a = room.speaker("s", "en"), room.on_air("a", "fr")
+    partner = room.interpreter("b", "fr")
+    for who in (a, partner):
+        room.tell(Listen(who, "fr"))
+    assert outlet(room, a) == Outlet(Hearing("fr", without=a), (speaker,), ())
+    assert outlet(room, partner) == Outlet(Hearing("fr"), (speaker,), (a,))
+    room.tell(ReleaseChannel(a))
+    assert heard(room) == [Hearing("fr")]
+
+
+def test_a_desk_hears_the_original_by_a_feed_of_its_own(room):
+    speaker = room.speaker("s", "en")
+    a = room.enter("a", Role.INTERPRETER, "fr")
+    room.tell(Listen(a, "floor", -24.0))
+    assert room.meeting.hearing(a) == Hearing("floor")
+    room.tell(JoinBooth(a, "fr"))
+    assert outlet(room, a) == Outlet(Hearing("floor", at_desk=True), (speaker,), ())
+    room.tell(LeaveBooth(a))
+    assert heard(room) == [Hearing("floor")]
+
+
+def test_a_relay_is_the_pivots_interpreter_alone_or_the_original_while_it_is_idle(room):
+    speaker = room.speaker("s", "en")
+    a, pivot = room.interpreter("a", "fr"), room.interpreter("b", "sq")
+    room.tell(Listen(a, "sq", 0.0))
+    relay = Hearing("sq", at_desk=True)
+    assert outlet(room, a) == Outlet(relay, (speaker,), ())
+    room.tell(TakeChannel(pivot))
+    assert outlet(room, a) == Outlet(relay, (), (pivot,), has_original=False)
+    assert room.plan("sq").listeners == 1
+
+
+def outlet(room, who):
+    hearing = room.meeting.hearing(who)
+    return next(one for one in room.meeting.plan().outlets if one.hearing == hearing)
 
 
 def test_who_leaves_is_heard_of_no_more(room):

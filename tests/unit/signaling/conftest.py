@@ -17,8 +17,9 @@ from kabina.signaling.voices import Voice
 from kabina_sim.mix_bench import TICK, tone
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
+    from kabina.mixer.rows import MixRow
     from kabina.native.mixing import RowReadings
 
 
@@ -28,6 +29,14 @@ class House:
     def __init__(self, unit: ForwardingUnit, mixer: LanguageMixer, room: Room) -> None:
         self.unit, self.mixer, self.room = unit, mixer, room
         self._now_ns = 10**9
+        self.planned: dict[int, MixRow] = {}
+        """The rows that the mixer was told last, by the track that carries them."""
+        self._set_rows, mixer.set_rows = mixer.set_rows, self._remember
+
+    def _remember(self, meeting: str, rows: Sequence[MixRow]) -> None:
+        self._set_rows(meeting, rows)
+        tracks = {row.row: row.track for row in self.room.sound.open_rows.values()}
+        self.planned = {tracks[row.row]: row for row in rows}
 
     def enter(self, role: Role = Role.ATTENDEE, *languages: str) -> ParticipantId:
         grant = Grant(subject="x", name="", meeting="m", role=role, languages=frozenset(languages))

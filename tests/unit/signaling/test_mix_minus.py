@@ -30,27 +30,11 @@ if TYPE_CHECKING:
 FLOOR = ChannelId("floor")
 
 
-@pytest.fixture
-def plan(house: House, monkeypatch: pytest.MonkeyPatch) -> dict[int, MixRow]:
-    """The rows that the mixer was told last, by the track that carries them."""
-    told: dict[int, MixRow] = {}
-    set_rows = house.mixer.set_rows
-
-    def remember(meeting, rows):
-        set_rows(meeting, rows)
-        tracks = {row.row: row.track for row in house.room.sound.open_rows.values()}
-        told.clear()
-        told.update({tracks[row.row]: row for row in rows})
-
-    monkeypatch.setattr(house.mixer, "set_rows", remember)
-    return told
-
-
 def sources(row: MixRow) -> set[int]:
     return {*row.floor, *row.interpreters}
 
 
-async def test_talkers_who_listen_have_a_row_each_and_the_silent_share_one(house: House, plan):
+async def test_talkers_who_listen_have_a_row_each_and_the_silent_share_one(house: House):
     talkers = [house.speaker() for _ in range(3)]
     silent = [house.listener("floor") for _ in range(5)]
     for who in talkers:
@@ -58,7 +42,7 @@ async def test_talkers_who_listen_have_a_row_each_and_the_silent_share_one(house
     voices = house.room.sound.voices
     for who in talkers:
         others = {voices[one].source for one in talkers if one != who}
-        assert sources(plan[house.room.heard_by(who)]) == others
+        assert sources(house.planned[house.room.heard_by(who)]) == others
     assert len({house.room.heard_by(who) for who in silent}) == 1
     assert len({house.room.heard_by(who) for who in (*talkers, *silent)}) == 4
     house.room.execute(ReleaseFloor(talkers[0]))
@@ -83,7 +67,7 @@ async def test_whoever_speaks_alone_hears_nothing(house: House):
     assert house.room.heard_by(who) != 0
 
 
-async def test_whoever_shows_a_screen_does_not_hear_its_sound(house: House, plan):
+async def test_whoever_shows_a_screen_does_not_hear_its_sound(house: House):
     presenter, speaker = house.enter(Role.SPEAKER), house.speaker()
     sound = house.room.sound.open_screen(presenter, house.track())
     house.room.execute(Show(presenter, Visual.SCREEN, on=True))
@@ -91,8 +75,8 @@ async def test_whoever_shows_a_screen_does_not_hear_its_sound(house: House, plan
     house.room.listen(presenter, FLOOR)
     listener = house.listener("floor")
     voice = house.room.sound.voices[speaker].source
-    assert sources(plan[house.room.heard_by(listener)]) == {voice, sound}
-    assert sources(plan[house.room.heard_by(presenter)]) == {voice}
+    assert sources(house.planned[house.room.heard_by(listener)]) == {voice, sound}
+    assert sources(house.planned[house.room.heard_by(presenter)]) == {voice}
 
 
 async def test_without_a_free_row_a_talker_hears_silence_rather_than_themselves(house: House):
@@ -112,7 +96,7 @@ async def test_without_a_free_row_a_talker_hears_silence_rather_than_themselves(
 
 @pytest.mark.parametrize("seed", range(12))
 async def test_in_random_meetings_nobody_hears_themselves_and_everybody_all_others(
-    house: House, plan, seed: int
+    house: House, seed: int
 ):
     draw = random.Random(seed)
     room = house.room
@@ -155,12 +139,12 @@ async def test_in_random_meetings_nobody_hears_themselves_and_everybody_all_othe
                 continue
             heard += 1
             own = {voices[who].source, screens[who]} if who in voices else set()
-            if track in plan:
-                assert not own & sources(plan[track]), who
+            if track in house.planned:
+                assert not own & sources(house.planned[track]), who
                 # And nobody else is missing of those who speak.
                 floor = {voices[one].source for one in people if room.is_on_air(one)} - own
                 if not on_air:
-                    assert floor <= sources(plan[track]), who
+                    assert floor <= sources(house.planned[track]), who
             else:
                 assert track != voices[who].track if who in voices else True
                 assert room.sound.whose(track)[0] != who
