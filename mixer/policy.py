@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from kabina.native.mixing import MIN_DEPTH_DB, Ducking, Voice
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 # −18 dB under a matched talker keeps the interpreter's ESTOI at 0.91–0.95 and the original audible.
 NORMAL_DB: Final = -18.0
@@ -56,6 +57,21 @@ POLICIES: Final[Mapping[RowKind, RowPolicy]] = MappingProxyType(
         RowKind.MIX_MINUS: RowPolicy(_HEARD, Effort.LISTENING, ducks=True),
     }
 )
+
+
+# FEC costs bits where nothing is lost, and a copy of one packet ago pays only so far: where more
+# than a fifth is lost, the packet with the copy mostly is, too (audio-engine.md §2).
+LEAST_LOSS_PERCENT: Final = 5
+MOST_LOSS_PERCENT: Final = 20
+
+
+def loss_percent(losses: Sequence[float]) -> int:
+    """What the encoder shall expect to be lost, of what each receiver loses (0 … 1): nine in ten
+    get enough, and one bad line does not cost all the others their bits."""
+    if not losses:
+        return LEAST_LOSS_PERCENT
+    worst = sorted(losses)[math.ceil(0.9 * len(losses)) - 1]
+    return min(MOST_LOSS_PERCENT, max(LEAST_LOSS_PERCENT, math.ceil(100 * worst)))
 
 
 def ducking(policy: RowPolicy, original_db: float, *, is_new: bool = False) -> Ducking:

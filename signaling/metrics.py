@@ -43,6 +43,8 @@ class _NodeCollector:
             "kabina_dtls_refused", "DTLS datagrams kept from a handshake.", node.unit.dtls_refused
         )
         yield self._listeners()
+        yield self._rows()
+        yield self._expected_losses()
 
     def _listeners(self) -> Metric:
         family = GaugeMetricFamily(
@@ -53,6 +55,23 @@ class _NodeCollector:
             family.add_metric([view.id, FLOOR], view.floor.listeners)
             for channel in view.channels:
                 family.add_metric([view.id, channel.id], channel.listeners)
+        return family
+
+    def _rows(self) -> Metric:
+        family = GaugeMetricFamily("kabina_rows", "Mixes that are kept open.", labels=["meeting"])
+        for room in self._node.rooms.values():
+            family.add_metric([room.id], len(room.sound.open_rows))
+        return family
+
+    def _expected_losses(self) -> Metric:
+        family = GaugeMetricFamily(
+            "kabina_expected_loss_percent",
+            "What the FEC of a channel is made for.",
+            labels=["meeting", "channel"],
+        )
+        for room in self._node.rooms.values():
+            for channel, percent in room.sound.expected_losses().items():
+                family.add_metric([room.id, channel], percent)
         return family
 
 

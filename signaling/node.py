@@ -15,6 +15,7 @@ from kabina.native.libraries import Library, LibraryError, load_crypto, load_opu
 from kabina.sfu.forwarding_unit import ForwardingUnit
 from kabina.signaling.absences import Absences
 from kabina.signaling.errors import CodedError, StartError
+from kabina.signaling.losses import watch_losses
 from kabina.signaling.participation import MediaListener, Participation
 from kabina.signaling.room import Room
 from kabina.signaling.store import Store
@@ -52,6 +53,7 @@ class Node:
         self._rooms: dict[str, Room] = {}
         self._guests: dict[str, set[Participation]] = {}
         self._absences = Absences(self.leave)
+        self._watching: asyncio.Task[None] | None = None
         try:
             self.libraries: Mapping[str, Library] = {
                 "opus": load_opus(),
@@ -90,10 +92,14 @@ class Node:
     async def __aenter__(self) -> Self:
         self.unit.start()
         self.mixer.start()
+        self._watching = asyncio.create_task(watch_losses(self))
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self.closing = True
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
         everybody = [guest for guests in self._guests.values() for guest in guests]
         async with AsyncExitStack() as closing:
             closing.push_async_callback(self.store.close)

@@ -150,6 +150,12 @@ class Participation:
         return self._peer
 
     @property
+    def listening_slot(self) -> int | None:
+        """The plane's handle of the slot that carries what they hear; None if there is none."""
+        slots = () if self._peer is None else self._peer.slots_of(Kind.AUDIO)
+        return slots[0].handle if slots else None
+
+    @property
     def media(self) -> PeerState | None:
         """How the media session is; None if there is none."""
         return None if self._peer is None else self._peer.state

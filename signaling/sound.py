@@ -12,7 +12,7 @@ from kabina.interpretation.hearing import Hearing
 from kabina.interpretation.ids import FLOOR
 from kabina.interpretation.media_plan import MediaPlan
 from kabina.mixer.errors import MixerFullError
-from kabina.mixer.policy import POLICIES
+from kabina.mixer.policy import POLICIES, loss_percent
 from kabina.mixer.rows import MixRow
 from kabina.signaling.errors import CodedError
 from kabina.signaling.messages import ChannelLevels, Levels
@@ -20,7 +20,7 @@ from kabina.signaling.sound_rows import SoundRows, kind_of
 from kabina.signaling.voices import Voice, Voices
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
     from kabina.interpretation.ids import ChannelId, ParticipantId
     from kabina.interpretation.media_plan import Outlet
@@ -50,6 +50,12 @@ class _Mix:
         """Nothing but one source, at full level: it need not be mixed."""
         return len(self.original) <= 1 and not self.interpreters
 
+    def content(self, hearing: Hearing) -> Hashable:
+        """Equal for mixes that sound alike, whose rows share an encoder."""
+        voice = POLICIES[kind_of(hearing)].voice
+        level_db = hearing.original_db if self.interpreters else None
+        return self.original, self.interpreters, level_db, voice
+
 
 class RoomSound:
     """Follows the media plan, and what flows; tells when a hearing is carried by another track."""
@@ -75,6 +81,8 @@ class RoomSound:
         self._routes: dict[Hearing, int] = {}
         # From when a mix may give way to the one original; inf: it has several voices.
         self._settled_at_s: dict[Hearing, float] = {}
+        self._losses: Mapping[Hearing, Sequence[float]] = {}
+        self._loss_percents: dict[Hearing, int] = {}
         self._looking: asyncio.TimerHandle | None = None
         try:
             for hearing in self._channels.values():
@@ -185,6 +193,18 @@ class RoomSound:
                 )
         return Levels(floor_db=floor_db, channels=channels)
 
+    def set_losses(self, losses: Mapping[Hearing, Sequence[float]]) -> None:
+        """What each receiver of a mix loses, 0 … 1: rows expect it from now on."""
+        self._losses = losses
+        mixes = self._mixes(self._plan)
+        if self._expected_losses(mixes) != self._loss_percents:
+            self._look()
+
+    def expected_losses(self) -> dict[ChannelId, int]:
+        """Per cent, of each channel as it is usually heard."""
+        losses = self._loss_percents
+        return {channel: losses[one] for channel, one in self._channels.items() if one in losses}
+
     # Plan → rows
 
     def follow(self, plan: MediaPlan) -> None:
@@ -203,6 +223,7 @@ class RoomSound:
             for hearing, mix in mixes.items()
             if hearing.without is None or hearing not in forwarded
         }
+        self._loss_percents = self._expected_losses(mixes)
         over = set(self._rows.idle(mixed, now_s))
         rows = [self._row(hearing, mix) for hearing, mix in mixed.items()]
         self._mixer.set_rows(self._meeting, [row for row in rows if row is not None])
@@ -237,6 +258,15 @@ class RoomSound:
             heard=True,
         )
 
+    def _expected_losses(self, mixes: Mapping[Hearing, _Mix]) -> dict[Hearing, int]:
+        """Per cent, of all who hear the same sound by whatever name."""
+        pools: dict[Hashable, list[float]] = {}
+        for hearing, mix in mixes.items():
+            pools.setdefault(mix.content(hearing), []).extend(self._losses.get(hearing, ()))
+        return {
+            hearing: loss_percent(pools[mix.content(hearing)]) for hearing, mix in mixes.items()
+        }
+
     def _row(self, hearing: Hearing, mix: _Mix) -> MixRow | None:
         try:
             row = self._rows.open(hearing)
@@ -252,6 +282,7 @@ class RoomSound:
             interpreters=tuple(voice.source for voice in mix.interpreters),
             heard=mix.heard,
             original_db=hearing.original_db,
+            loss_percent=self._loss_percents[hearing],
             is_new=is_new,
         )
 
