@@ -64,6 +64,7 @@ class SoundRows:
                 row.idle_since_s = None
             elif row.idle_since_s is None:
                 row.idle_since_s = now_s
+                row.is_new = True  # no plan names it: the engine forgets who was on air in it
             elif now_s >= row.idle_since_s + LINGERS_S:
                 yield hearing
 

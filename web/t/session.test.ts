@@ -230,6 +230,15 @@ test('a channel that vanished while away falls back to the original', () => {
   assert.equal(play.state.channel, FLOOR);
 });
 
+test('a level for which the server has no mix left is given up for the usual one', () => {
+  const play: SessionPlay = new Play(createSession('token', 'off'), update);
+  play.on({ type: 'join_asked', channel: 'fr' }, { type: 'socket_opened' });
+  const offer = play.on(message(welcome(play.id('hello'))), { type: 'offer_made', sdp: 'offer' });
+  assert.equal((offer.at(-1) as { message: { original_db: unknown } }).message.original_db, 'off');
+  play.on(message(failure(play.id('offer'), 'server.full')));
+  assert.deepEqual([play.state.channel, play.state.original_db], ['fr', -18]);
+});
+
 test('leaving says bye, frees everything and can be undone by joining', () => {
   const play = live();
   assert.deepEqual(names(play.on({ type: 'left' })), ['send bye', 'close_socket', 'close_media']);

@@ -52,6 +52,18 @@ async def test_every_level_is_as_deep_as_it_says_from_its_first_frame_on(house: 
         assert house.readings(who).duck_db == pytest.approx(max(level, -90.0)), level
 
 
+async def test_a_level_that_was_left_for_a_while_does_not_begin_with_the_original(house: House):
+    house.speaker()
+    house.on_air("fr")
+    who = house.listener("fr", -24.0)
+    house.play(1000)
+    house.room.listen(who, FR)
+    house.play(5000)  # longer than the original takes to rise
+    house.room.listen(who, FR, -24.0)
+    house.play(20)
+    assert house.readings(who).duck_db == pytest.approx(-24.0)
+
+
 async def test_levels_are_one_mix_when_nobody_interprets(house: House):
     house.speaker()
     interpreter = house.on_air("fr")

@@ -333,7 +333,9 @@ function refused(s: Session, kind: Request | null, error: WireError): Step {
 function offerRefused(s: Session, code: string): Step {
   if (code.startsWith('sdp.') || code.startsWith('token.')) return end(s, code);
   const channel = code.startsWith('channel.') ? FLOOR : s.channel;
-  return offerAgain({ ...s, channel, media: 'lost', offers: Math.max(1, s.offers) });
+  // The usual level has a mix in any case.
+  const original_db = code === 'server.full' ? NORMAL_DB : s.original_db;
+  return offerAgain({ ...s, channel, original_db, media: 'lost', offers: Math.max(1, s.offers) });
 }
 
 /** The radio goes back to what is heard, unless the person has moved on meanwhile. */
