@@ -81,6 +81,7 @@ class RoomSound:
         self._routes: dict[Hearing, int] = {}
         # From when a mix may give way to the one original; inf: it has several voices.
         self._settled_at_s: dict[Hearing, float] = {}
+        self._missing: set[Hearing] = set()  # mixes that have no row
         self._losses: Mapping[Hearing, Sequence[float]] = {}
         self._loss_percents: dict[Hearing, int] = {}
         self._looking: asyncio.TimerHandle | None = None
@@ -178,8 +179,7 @@ class RoomSound:
     def levels(self) -> Levels:
         """RMS of what each channel consists of, at the usual level of the original."""
         floor_db, channels = None, {}
-        originals = self._voices.of(self._plan.floor)
-        is_heard = bool(originals or self._voices.of_screen(self._plan.stage.screen))
+        is_heard = bool(self._plan.floor or self._voices.of_screen(self._plan.stage.screen))
         for plan in self._plan.channels:
             reading = self.readings(self._channels[plan.channel])
             original_db = _rounded(reading.original_db) if is_heard else None
@@ -225,8 +225,7 @@ class RoomSound:
         }
         self._loss_percents = self._expected_losses(mixes)
         over = set(self._rows.idle(mixed, now_s))
-        rows = [self._row(hearing, mix) for hearing, mix in mixed.items()]
-        self._mixer.set_rows(self._meeting, [row for row in rows if row is not None])
+        self._mixer.set_rows(self._meeting, self._mix_rows(mixed))
         for hearing in over:
             self._rows.close(hearing)
         self._route({hearing: forwarded.get(hearing) or self._track(hearing) for hearing in mixes})
@@ -267,31 +266,45 @@ class RoomSound:
             hearing: loss_percent(pools[mix.content(hearing)]) for hearing, mix in mixes.items()
         }
 
-    def _row(self, hearing: Hearing, mix: _Mix) -> MixRow | None:
-        try:
-            row = self._rows.open(hearing)
-        except CodedError:
-            # Nobody asked for it, it followed from what others did: they hear the next best.
+    def _mix_rows(self, mixes: Mapping[Hearing, _Mix]) -> list[MixRow]:
+        opened, missing = {}, set()
+        for hearing in mixes:
+            try:
+                opened[hearing] = self._rows.open(hearing)
+            except CodedError:
+                # Nobody asked for it, it followed from what others did: they hear the next best.
+                missing.add(hearing)
+        if missing - self._missing:
             _log.warning("no row for a mix", extra={"meeting": self._meeting})
-            return None
+        self._missing = missing
+        helped_out = {self._next_best(hearing) for hearing in missing}
+        return [
+            self._mix_row(row, hearing, mixes[hearing], heard=hearing in helped_out)
+            for hearing, row in opened.items()
+        ]
+
+    def _mix_row(self, row: OpenRow, hearing: Hearing, mix: _Mix, *, heard: bool) -> MixRow:
         is_new, row.is_new = row.is_new, False
         return MixRow(
             row=row.row,
             kind=row.kind,
             floor=tuple(voice.source for voice in mix.original),
             interpreters=tuple(voice.source for voice in mix.interpreters),
-            heard=mix.heard,
+            heard=mix.heard or heard,
             original_db=hearing.original_db,
             loss_percent=self._loss_percents[hearing],
             is_new=is_new,
         )
 
+    def _next_best(self, hearing: Hearing) -> Hearing | None:
+        """What is heard where a mix has no row: the channel as others have it, but silence rather
+        than oneself."""
+        return self._channels[hearing.channel] if hearing.without is None else None
+
     def _track(self, hearing: Hearing) -> int:
         rows = self._rows.rows
-        row = rows.get(hearing)
-        if row is None and hearing.without is not None:
-            return 0  # silence rather than themselves
-        return (row or rows[self._channels[hearing.channel]]).track
+        best = hearing if hearing in rows else self._next_best(hearing)
+        return 0 if best is None else rows[best].track
 
     def _forwarded(self, mixes: Mapping[Hearing, _Mix], now_s: float) -> dict[Hearing, int]:
         """Who hears nothing but one source gets that, untouched: no later, with its own repairs

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
 
-from kabina.interpretation.commands import ReleaseChannel, Show, TakeChannel
-from kabina.interpretation.ids import ChannelId, Role
+from kabina.interpretation.commands import JoinBooth, ReleaseChannel, Show, TakeChannel
+from kabina.interpretation.ids import BoothId, ChannelId, Role
 from kabina.interpretation.stage import Visual
 from kabina.mixer.policy import RowKind
 
@@ -66,6 +67,20 @@ async def test_the_sound_of_the_stage_is_the_floors_and_not_the_relays(house: Ho
     assert floor_of(house, desk) == ()
     house.room.execute(ReleaseChannel(pivot))
     assert len(floor_of(house, desk)) == 1
+
+
+async def test_without_a_free_row_a_desk_hears_what_the_audience_hears(house: House):
+    for _ in range(2):
+        house.speaker()
+    desk = house.enter(Role.INTERPRETER, "fr")
+    house.room.listen(desk, FLOOR)
+    track = house.track()
+    with suppress(BufferError):
+        while True:
+            house.mixer.engine.add_row(track)
+    house.room.execute(JoinBooth(desk, BoothId("fr")))
+    assert kind(house, desk) is RowKind.FLOOR
+    assert house.planned[house.room.heard_by(desk)].heard
 
 
 def floor_of(house: House, who: ParticipantId) -> tuple[int, ...]:
