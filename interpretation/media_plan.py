@@ -50,3 +50,9 @@ class MediaPlan:
     channels: tuple[ChannelPlan, ...]
     outlets: tuple[Outlet, ...] = ()
     stage: StagePlan = StagePlan()
+
+    @property
+    def sound(self) -> tuple[object, ...]:
+        """All that is heard of it: equal while only more or fewer hear the same."""
+        mixes = tuple((one.channel, one.mix) for one in self.channels)
+        return self.floor, mixes, self.outlets, self.stage

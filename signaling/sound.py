@@ -209,8 +209,10 @@ class RoomSound:
 
     def follow(self, plan: MediaPlan) -> None:
         """Makes it sound as the plan says."""
-        self._plan = plan
-        self._look()
+        before, self._plan = self._plan, plan
+        # One more who hears what others hear already changes nothing: most of a large audience.
+        if plan.sound != before.sound:
+            self._look()
 
     def _look(self) -> None:
         now_s = asyncio.get_running_loop().time()

@@ -154,3 +154,13 @@ async def test_hearers_are_told_when_another_track_carries_what_they_hear(house:
     assert hearer.told == 1
     house.speaker(track=house.track())
     assert hearer.told == 2
+
+
+async def test_one_more_listener_of_what_is_heard_already_tells_the_mixer_nothing(house: House):
+    house.speaker()
+    house.listener("fr")
+    told = house.planned
+    house.listener("fr")
+    assert house.planned is told
+    house.listener("sq")
+    assert house.planned is not told
