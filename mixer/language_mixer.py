@@ -54,7 +54,7 @@ class LanguageMixer:
     def open_row(self, track: int, kind: RowKind) -> int:
         """A row whose packets the plane sends as injected track `track`. MixerFullError."""
         try:
-            return self.engine.add_row(track)
+            return self.engine.add_row(track, POLICIES[kind].voice)
         except BufferError as error:
             raise MixerFullError("this server can mix no further channels") from error
 
@@ -69,6 +69,7 @@ class LanguageMixer:
                 floor=row.floor,
                 interpreters=row.interpreters,
                 heard=row.heard,
+                loss_percent=row.loss_percent,
                 ducking=ducking(POLICIES[row.kind], row.original_db, is_new=row.is_new),
             )
             for row in rows

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 # −18 dB under a matched talker keeps the interpreter's ESTOI at 0.91–0.95 and the original audible.
 NORMAL_DB: Final = -18.0
+# While the interpreter on air says nothing the original rises so much, and never above −12 dB: a
+# listener shall know that somebody speaks, and not be startled (audio-engine.md §7).
+SILENT_RISE_DB: Final = 6.0
+SILENT_MOST_DB: Final = -12.0
 
 
 class RowKind(Enum):
@@ -83,4 +87,10 @@ def ducking(policy: RowPolicy, original_db: float, *, is_new: bool = False) -> D
     """
     depth_db = max(original_db, MIN_DEPTH_DB) if policy.ducks else 0.0
     attack_ms = 0 if is_new else 60
-    return Ducking(depth_db=depth_db, attack_ms=attack_ms, hold_ms=2500, release_ms=800)
+    return Ducking(
+        depth_db=depth_db,
+        attack_ms=attack_ms,
+        hold_ms=2500,
+        release_ms=800,
+        silent_db=max(depth_db, min(depth_db + SILENT_RISE_DB, SILENT_MOST_DB)),
+    )

@@ -10,7 +10,7 @@ import numpy as np
 _COUNTERS = (
     "ticks", "late_ticks", "skipped_frames", "encodes", "encode_errors", "decodes", "row_packets",
     "dropped_packets", "source_packets", "unknown_source_packets", "busy_ns", "busy_max_ns",
-    "lateness_sum_ns", "lateness_max_ns", "lateness_p99_ns", "is_fifo",
+    "lateness_sum_ns", "lateness_max_ns", "lateness_p99_ns", "effort", "demotions", "is_fifo",
 )
 
 
@@ -834,18 +834,18 @@ cdef class Engine:
     def remove_source(self, uint32_t source):
         self._check(kb_engine_remove_source(self._engine, source))
 
-    def add_row(self, uint32_t track):
+    def add_row(self, uint32_t track, int32_t bitrate_bps):
         cdef uint32_t number = 0
-        self._check(kb_engine_add_row(self._engine, track, &number))
+        self._check(kb_engine_add_row(self._engine, track, bitrate_bps, &number))
         return number
 
     def remove_row(self, uint32_t row):
         self._check(kb_engine_remove_row(self._engine, row))
 
     def apply(self, rows):
-        """rows: (row, floor, interpreters, heard, ducking) each; `ducking` as DuckingCurve takes it."""
+        """rows: (row, floor, interpreters, heard, loss_percent, ducking) each; `ducking` as DuckingCurve takes it."""
         total = 0
-        for row, floor, interpreters, _, _ in rows:
+        for row, floor, interpreters, *_ in rows:
             if kb_engine_row(self._engine, row) == NULL:
                 raise KeyError(f"no row {row}")
             if len(floor) + len(interpreters) > KB_ROW_SOURCES:
@@ -859,13 +859,14 @@ cdef class Engine:
             raise MemoryError
         cdef uint32_t at = 0
         cdef kb_plan_row *planned
-        for index, (row, floor, interpreters, heard, ducking) in enumerate(rows):
+        for index, (row, floor, interpreters, heard, loss_percent, ducking) in enumerate(rows):
             planned = &plan.rows[<int>index]
             planned.row = row
             planned.first = at
             planned.floor_count = <uint16_t>len(floor)
             planned.interpreter_count = <uint16_t>len(interpreters)
             planned.is_heard = heard
+            planned.loss_percent = loss_percent
             planned.ducking = _ducking_settings(ducking)
             for number in (*floor, *interpreters):
                 plan.numbers[at] = number

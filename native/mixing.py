@@ -79,6 +79,8 @@ class RowPlan:
     heard: bool
     """Whether anybody listens; an unheard row costs no decode and no encode."""
     ducking: Ducking = Ducking()
+    loss_percent: int = 5
+    """Of its packets at the receivers, 1 … 100: at 0 Opus would make no copies (FEC)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,9 +179,9 @@ class MixEngine:
         """Fades it out of every row; the number is unknown from now on."""
         self._engine.remove_source(source)
 
-    def add_row(self, track: int) -> int:
+    def add_row(self, track: int, voice: Voice | None = None) -> int:
         """A row whose packets carry the plane's `track` handle. Silent until a plan names it."""
-        return self._engine.add_row(track)
+        return self._engine.add_row(track, (voice or Voice()).bitrate_bps)
 
     def remove_row(self, row: int) -> None:
         """Ends it; rows that shared its encoder go on without a seam."""
@@ -202,7 +204,11 @@ class MixEngine:
             duck = plan.ducking
             levels = (duck.depth_db, duck.attack_ms, duck.hold_ms, duck.release_ms)
             settings = (*levels, duck.silent_db, duck.silent_rise_ms)
-            compiled.append((plan.row, floor, interpreters, plan.heard, settings))
+            if not 1 <= plan.loss_percent <= 100:
+                raise ValueError(f"loss_percent {plan.loss_percent} is not in 1 … 100")
+            compiled.append(
+                (plan.row, floor, interpreters, plan.heard, plan.loss_percent, settings)
+            )
         self._engine.apply(compiled)
 
     def source_readings(self, source: int) -> SourceReadings:

@@ -7,7 +7,6 @@
 #define COMMAND_SLOTS 4096u
 /* Every row and source that can be alive, and one plan per command the control side can have outstanding. */
 #define SPENT_SLOTS 4096u
-#define BITRATE_BPS 48000
 /* The floor of what receivers are assumed to lose; at 0 libopus silently sends no FEC copies. */
 #define LOSS_PERCENT 5
 
@@ -54,7 +53,7 @@ kb_engine *kb_engine_new(kb_bus *bus, void *opus_handle, int complexity, uint32_
         return NULL;
     }
     engine->bus = bus;
-    engine->voice = (kb_opus_voice){BITRATE_BPS, complexity, LOSS_PERCENT};
+    kb_effort_init(&engine->effort, complexity);
     engine->timestamp = first_timestamp;
     return engine;
 }
@@ -156,9 +155,10 @@ kb_status kb_engine_remove_source(kb_engine *engine, uint32_t number)
     return status;
 }
 
-kb_status kb_engine_add_row(kb_engine *engine, uint32_t track, uint32_t *number)
+kb_status kb_engine_add_row(kb_engine *engine, uint32_t track, int32_t bitrate_bps, uint32_t *number)
 {
-    kb_row *row = kb_row_new(&engine->opus, &engine->voice, track);
+    const kb_opus_voice voice = {bitrate_bps, kb_effort_complexity(&engine->effort), LOSS_PERCENT};
+    kb_row *row = kb_row_new(&engine->opus, &voice, track);
     if (!row)
         return KB_NO_MEMORY;
     collect(engine);
@@ -233,6 +233,8 @@ void kb_engine_read(const kb_engine *engine, uint64_t *values)
         COUNTED(lateness_sum_ns),
         COUNTED(lateness_max_ns),
         kb_engine_lateness_p99_ns(engine),
+        COUNTED(effort),
+        COUNTED(demotions),
         (uint64_t)COUNTED(is_fifo),
     };
     memcpy(values, read, sizeof read);

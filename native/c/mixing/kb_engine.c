@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+/* A talker who has sent nothing for 2 s does not hold the tick where it suits them. */
+#define ACTIVE_TICKS 100
 #define MAX_MISSED_FRAMES 20 /* 400 ms, the most a jitter buffer lets a packet wait */
 
 static kb_source *source_at(const kb_engine *engine, uint32_t number)
@@ -126,6 +128,7 @@ static void take_plan(kb_engine *engine, const kb_plan *plan)
             kb_row_end_ramps(row); /* nobody heard what it was before */
         kb_ducking_configure(&row->ducking, &planned->ducking);
         row->is_heard = planned->is_heard;
+        row->loss_percent = planned->loss_percent;
         is_named[planned->row % KB_MAX_ROWS] = 1;
     }
     for (uint32_t i = 0; i < engine->row_end; i++) {
@@ -215,6 +218,8 @@ static void render_sources(kb_engine *engine, int64_t now_ns)
             continue;
         const uint64_t before = source->stream.counts.decodes;
         kb_source_render(source, now_ns, engine->tick);
+        if (source->is_wanted && source->voiced_tick + ACTIVE_TICKS > engine->tick)
+            kb_phase_tell(&engine->phase, kb_source_spare_ms(source, now_ns + KB_TICK_NS));
         kb_count(&engine->counters.decodes, source->stream.counts.decodes - before);
     }
 }
@@ -307,6 +312,18 @@ static int send_all(kb_engine *engine, kb_row *leader, int64_t now_ns)
     return has_sent;
 }
 
+/* One encoder serves all of them, so it makes copies for the worst. */
+static uint8_t expected_loss(const kb_engine *engine, const kb_row *leader)
+{
+    uint8_t most = 0;
+    for (uint32_t i = 0; i < engine->row_end; i++) {
+        const kb_row *row = engine->rows[i];
+        if (row && row->leader == leader && row->loss_percent > most)
+            most = row->loss_percent;
+    }
+    return most;
+}
+
 static void render_rows(kb_engine *engine, int64_t now_ns)
 {
     for (uint32_t i = 0; i < engine->row_end; i++)
@@ -321,6 +338,7 @@ static void render_rows(kb_engine *engine, int64_t now_ns)
     for (uint32_t i = 0; i < leader_count; i++) {
         kb_row *leader = engine->leaders[i];
         kb_row_render(leader);
+        kb_row_set_voice(leader, &engine->opus, kb_effort_complexity(&engine->effort), expected_loss(engine, leader));
         if (kb_row_encode(leader, &engine->opus) > 0)
             kb_count(&engine->counters.encodes, 1);
         else
@@ -349,6 +367,7 @@ void kb_engine_tick(kb_engine *engine, int64_t now_ns)
     const int64_t missed = frames - 1 < MAX_MISSED_FRAMES ? frames - 1 : MAX_MISSED_FRAMES;
     for (int64_t frame = missed; frame > 0; frame--)
         render_sources(engine, now_ns - frame * KB_TICK_NS);
+    kb_phase_begin(&engine->phase);
     render_sources(engine, now_ns);
     render_rows(engine, now_ns);
 }

@@ -9,6 +9,8 @@
 #define KB_ENGINE_H
 
 #include "kb_bus.h"
+#include "kb_effort.h"
+#include "kb_phase.h"
 #include "kb_row.h"
 #include "kb_source.h"
 
@@ -25,6 +27,7 @@ typedef struct kb_plan_row {
     uint32_t first; /* index into the plan's numbers: floor sources, then interpreters */
     uint16_t floor_count, interpreter_count;
     uint8_t is_heard;
+    uint8_t loss_percent; /* that its receivers lose: how much FEC the encoder makes */
     kb_ducking_settings ducking;
 } kb_plan_row;
 
@@ -67,13 +70,14 @@ typedef struct kb_engine_counters {
     _Atomic uint64_t busy_ns, busy_max_ns; /* time inside ticks, by the thread only */
     _Atomic uint64_t lateness_sum_ns, lateness_max_ns;
     _Atomic uint64_t lateness[KB_LATENESS_BUCKETS];
+    _Atomic uint64_t effort; /* kb_effort_level now */
+    _Atomic uint64_t demotions; /* SCHED_FIFO given up because a tick did not end */
     _Atomic int32_t is_fifo; /* SCHED_FIFO was granted */
 } kb_engine_counters;
 
 typedef struct kb_engine {
     kb_bus *bus;
     kb_opus_table opus;
-    kb_opus_voice voice;
     kb_engine_counters counters;
 
     /* between the sides */
@@ -90,6 +94,8 @@ typedef struct kb_engine {
     kb_plan *spent_plan;          /* waits for room in `spent` */
     uint64_t tick;
     int64_t last_ns; /* nominal time of the last tick; 0 before the first */
+    kb_phase phase;
+    kb_effort effort;
     uint32_t timestamp;
 
     /* control side */
@@ -122,7 +128,7 @@ kb_status kb_engine_add_clip(kb_engine *engine, const float *samples, size_t len
                              uint32_t *number);
 kb_status kb_engine_play_clip(kb_engine *engine, uint32_t number, int is_playing, int must_rewind);
 kb_status kb_engine_remove_source(kb_engine *engine, uint32_t number);
-kb_status kb_engine_add_row(kb_engine *engine, uint32_t track, uint32_t *number);
+kb_status kb_engine_add_row(kb_engine *engine, uint32_t track, int32_t bitrate_bps, uint32_t *number);
 kb_status kb_engine_remove_row(kb_engine *engine, uint32_t number);
 
 /* Live ones only, else NULL; valid until the next control call. */
@@ -140,8 +146,8 @@ void kb_engine_stop(kb_engine *engine);
 /* The lateness below which 99 % of the ticks were, ns; 0 before the first. */
 uint64_t kb_engine_lateness_p99_ns(const kb_engine *engine);
 
-/* The counters in order up to lateness_max_ns, then the p99 and is_fifo; any thread. */
-#define KB_COUNTERS 16
+/* The counters in order up to lateness_max_ns, then the p99, effort, demotions and is_fifo; any thread. */
+#define KB_COUNTERS 18
 void kb_engine_read(const kb_engine *engine, uint64_t *values);
 
 /* ---- mix side ------------------------------------------------------------------------------------------------- */

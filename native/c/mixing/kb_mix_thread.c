@@ -91,13 +91,45 @@ static void note_lateness(kb_engine_counters *counters, uint64_t late_ns)
         kb_count(&counters->late_ticks, 1);
 }
 
+/* A FIFO thread that never sleeps would take its core from everybody, the web server first. So one that has overrun half
+ * a second of ticks in a row runs at normal priority until it has kept up for 10 s. */
+#define OVERRUNS_BORNE 25
+#define CALM_TICKS 500
+
+typedef struct watchdog {
+    int is_fifo, was_granted;
+    int overruns, calm;
+} watchdog;
+
+static int ask_for(int policy)
+{
+    const struct sched_param parameters = {.sched_priority = policy == SCHED_FIFO ? FIFO_PRIORITY : 0};
+    return pthread_setschedparam(pthread_self(), policy, &parameters) == 0;
+}
+
+static void watch(watchdog *dog, kb_engine_counters *counters, int has_overrun)
+{
+    dog->overruns = has_overrun ? dog->overruns + 1 : 0;
+    dog->calm = has_overrun ? 0 : dog->calm + 1;
+    if (dog->is_fifo && dog->overruns >= OVERRUNS_BORNE && ask_for(SCHED_OTHER)) {
+        dog->is_fifo = 0;
+        kb_count(&counters->demotions, 1);
+    } else if (dog->was_granted && !dog->is_fifo && dog->calm >= CALM_TICKS) {
+        dog->is_fifo = ask_for(SCHED_FIFO);
+        dog->calm = 0;
+    } else {
+        return;
+    }
+    atomic_store_explicit(&counters->is_fifo, dog->is_fifo, memory_order_relaxed);
+}
+
 void *kb_engine_run(void *argument)
 {
     kb_engine *engine = argument;
     kb_engine_counters *counters = &engine->counters;
-    const struct sched_param fifo = {.sched_priority = FIFO_PRIORITY};
-    const int refused = pthread_setschedparam(pthread_self(), SCHED_FIFO, &fifo);
-    atomic_store_explicit(&counters->is_fifo, refused == 0, memory_order_relaxed);
+    watchdog dog = {.is_fifo = ask_for(SCHED_FIFO)};
+    dog.was_granted = dog.is_fifo;
+    atomic_store_explicit(&counters->is_fifo, dog.is_fifo, memory_order_relaxed);
     pthread_setname_np(pthread_self(), "kabina-mix");
     prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
     flush_denormals();
@@ -114,7 +146,10 @@ void *kb_engine_run(void *argument)
         const uint64_t busy_ns = (uint64_t)(clock_ns() - begin_ns);
         kb_count(&counters->busy_ns, busy_ns);
         raise_max(&counters->busy_max_ns, busy_ns);
-        due_ns += KB_TICK_NS;
+        watch(&dog, counters, (int64_t)busy_ns > KB_TICK_NS);
+        kb_effort_tell(&engine->effort, (int64_t)busy_ns, KB_TICK_NS);
+        atomic_store_explicit(&counters->effort, (uint64_t)engine->effort.level, memory_order_relaxed);
+        due_ns += KB_TICK_NS + kb_phase_move_ns(&engine->phase);
     }
     return NULL;
 }

@@ -11,7 +11,9 @@
 /* The delay that is told follows the sources' in about 3 s: receivers fit a line through 20 s of our reports. */
 #define DELAY_SHARE (1.0f / 128.0f)
 #define DELAY_JUMP_MS 80.0f
-#define VOICE_DB (-50.0f) /* above it a packet is marked as voice (RFC 6464 V bit) */
+#define VOICE_DB (-50.0f) /* above it a packet is marked as voice (RFC 6464 V bit), and an interpreter speaks */
+#define CARE_DB 3.0f
+#define CARE_SAMPLES 4800 /* 100 ms */
 
 kb_row *kb_row_new(const kb_opus_table *opus, const kb_opus_voice *voice, uint32_t track)
 {
@@ -20,6 +22,8 @@ kb_row *kb_row_new(const kb_opus_table *opus, const kb_opus_voice *voice, uint32
         return NULL;
     memset(row, 0, sizeof *row);
     row->track = track;
+    row->voice = *voice;
+    row->loss_percent = (uint8_t)voice->loss_percent;
     row->encoder_bytes = (size_t)opus->encoder_bytes(1);
     row->encoder = malloc(row->encoder_bytes);
     if (!row->encoder || kb_opus_voice_init(opus, row->encoder, voice)) {
@@ -103,6 +107,22 @@ void kb_row_end_ramps(kb_row *row)
 
 /* ---- one tick ----------------------------------------------------------------------------------------------- */
 
+/* Which of several interpreters says what the original does. */
+static const unsigned char RANK[KB_DUCKING_INPUTS] = {
+    [KB_DUCKING_NOBODY] = 0, [KB_DUCKING_STAFFED] = 1, [KB_DUCKING_SILENT] = 2, [KB_DUCKING_VOICED] = 3};
+
+/* The first packet of one counts as a voice: it comes with the microphone, before the first word is over. */
+static kb_ducking_input heard_of(kb_row_entry *entry)
+{
+    const kb_source *source = entry->source;
+    const int is_first = !entry->is_voiced;
+    if (source->voiced_tick > 0 && source->voiced_tick >= entry->added_tick)
+        entry->is_voiced = 1;
+    if (!entry->is_voiced)
+        return KB_DUCKING_STAFFED;
+    return is_first || source->level_db > VOICE_DB ? KB_DUCKING_VOICED : KB_DUCKING_SILENT;
+}
+
 void kb_row_advance(kb_row *row)
 {
     kb_ducking_input input = KB_DUCKING_NOBODY;
@@ -113,12 +133,9 @@ void kb_row_advance(kb_row *row)
             is_plain = 0;
         if (!entry->is_interpreter || entry->target <= 0.0f)
             continue;
-        if (entry->source->voiced_tick > 0 && entry->source->voiced_tick >= entry->added_tick)
-            entry->is_voiced = 1;
-        if (entry->is_voiced)
-            input = KB_DUCKING_VOICED;
-        else if (input == KB_DUCKING_NOBODY)
-            input = KB_DUCKING_STAFFED;
+        const kb_ducking_input heard = heard_of(entry);
+        if (RANK[heard] > RANK[input])
+            input = heard;
     }
     kb_ducking_receive(&row->ducking, input);
     row->duck_moved = (uint8_t)kb_ducking_advance(&row->ducking, KB_FRAME_MS, row->duck_gains);
@@ -127,12 +144,21 @@ void kb_row_advance(kb_row *row)
     row->settled_ticks = is_plain ? row->settled_ticks + (row->settled_ticks < UINT32_MAX) : 0;
 }
 
+/* 1 when `row` may go on with the encoder and limiter of `other`: nobody heard it, or both limiters do the same. */
+static int can_take_over(const kb_row *row, const kb_row *other)
+{
+    if (!row->leader)
+        return 1;
+    return other->leader && kb_limiter_equals(&row->leader->limiter, &other->leader->limiter);
+}
+
 int kb_row_equals(const kb_row *row, const kb_row *other)
 {
     const int are_settled =
         row->settled_ticks >= KB_ROW_SETTLED_TICKS && other->settled_ticks >= KB_ROW_SETTLED_TICKS;
     const int were_shared = row->leader == other->leader; /* or were both unheard, and both begin clean */
-    if ((!are_settled && !were_shared) || row->signature != other->signature ||
+    if ((!were_shared && !(are_settled && can_take_over(row, other))) || row->voice.bitrate_bps != other->voice.bitrate_bps ||
+        row->signature != other->signature ||
         row->entry_count != other->entry_count ||
         memcmp(row->duck_gains, other->duck_gains, sizeof row->duck_gains) != 0)
         return 0;
@@ -149,12 +175,15 @@ void kb_row_clone(kb_row *row, const kb_row *from)
 {
     memcpy(row->encoder, from->encoder, row->encoder_bytes);
     row->limiter = from->limiter;
+    row->voice = from->voice;
+    row->is_careful = from->is_careful;
 }
 
 void kb_row_reset(kb_row *row, const kb_opus_table *opus)
 {
     opus->encoder_ctl(row->encoder, KB_OPUS_RESET_STATE);
     kb_limiter_reset(&row->limiter);
+    row->is_careful = 0;
 }
 
 #define PUBLISH(field, value) atomic_store_explicit(&row->readings.field, value, memory_order_relaxed)
@@ -214,6 +243,15 @@ uint32_t kb_row_delay_us(const kb_row *row)
     return (uint32_t)((row->delay_ms + fixed_ms) * 1000.0f);
 }
 
+/* An original that comes back is suddenly 18 dB louder: for a second its peaks are held 3 dB lower. */
+static void take_care(kb_row *row)
+{
+    const uint8_t is_careful = (uint8_t)kb_ducking_needs_care(&row->ducking);
+    if (is_careful != row->is_careful)
+        kb_limiter_lower(&row->limiter, is_careful ? CARE_DB : 0.0f, CARE_SAMPLES);
+    row->is_careful = is_careful;
+}
+
 void kb_row_render(kb_row *row)
 {
     follow_delay(row);
@@ -223,6 +261,7 @@ void kb_row_render(kb_row *row)
     PUBLISH(original_db, kb_level_db(kb_energy(row->floor, KB_FRAME), KB_FRAME));
     PUBLISH(interpreter_db, kb_level_db(kb_energy(row->mix, KB_FRAME), KB_FRAME));
     kb_mix_ramp(row->mix, row->floor, KB_FRAME, 1.0f, 1.0f);
+    take_care(row);
     kb_limiter_run(&row->limiter, row->mix, KB_FRAME);
     kb_row_end_ramps(row);
 
@@ -233,6 +272,16 @@ void kb_row_render(kb_row *row)
     PUBLISH(duck_db, row->ducking.db);
     PUBLISH(is_heard, 1);
     PUBLISH(is_shared, 0);
+}
+
+void kb_row_set_voice(kb_row *row, const kb_opus_table *opus, int complexity, int loss_percent)
+{
+    if (complexity != row->voice.complexity)
+        opus->encoder_ctl(row->encoder, KB_OPUS_SET_COMPLEXITY, complexity);
+    if (loss_percent != row->voice.loss_percent)
+        opus->encoder_ctl(row->encoder, KB_OPUS_SET_PACKET_LOSS_PERC, loss_percent);
+    row->voice.complexity = complexity;
+    row->voice.loss_percent = loss_percent;
 }
 
 int32_t kb_row_encode(kb_row *row, const kb_opus_table *opus)

@@ -39,6 +39,9 @@ typedef struct kb_row {
     uint32_t settled_ticks;
     uint8_t is_heard;
     uint8_t duck_moved;
+    uint8_t is_careful;   /* its limiter stands lower, after a release */
+    uint8_t loss_percent; /* that its own receivers lose */
+    kb_opus_voice voice;  /* what its encoder was set to */
     uint8_t level; /* RFC 6464 of the last packet */
     int32_t packet_bytes; /* of this tick; ≤ 0 nothing was encoded */
     float delay_ms;       /* of what is mixed, from capture on; follows the sources slowly, so that clocks do */
@@ -84,6 +87,8 @@ void kb_row_reset(kb_row *row, const kb_opus_table *opus);
 void kb_row_render(kb_row *row);
 /* From capture, as far as the server can tell, to `packet`: path, jitter buffer, limiter, encoder. */
 uint32_t kb_row_delay_us(const kb_row *row);
+/* Tells the encoder what is new to it; between frames. */
+void kb_row_set_voice(kb_row *row, const kb_opus_table *opus, int complexity, int loss_percent);
 int32_t kb_row_encode(kb_row *row, const kb_opus_table *opus);
 void kb_row_skip(kb_row *row);
 void kb_row_follow(kb_row *row, const kb_row *leader);

@@ -74,6 +74,11 @@ static void publish_stream(kb_source *source, int64_t now_ns)
     PUBLISH(delay_ms, delay_ms);
 }
 
+float kb_source_spare_ms(const kb_source *source, int64_t at_ns)
+{
+    return source->is_clip ? KB_STREAM_NOTHING_SPARE : kb_stream_spare_ms(&source->stream, at_ns);
+}
+
 void kb_source_render(kb_source *source, int64_t now_ns, uint64_t tick)
 {
     if (source->is_clip) {

@@ -42,6 +42,9 @@ void kb_source_free(kb_source *source);
 #define KB_SOURCE_READINGS 16
 void kb_source_read(const kb_source *source, double *values);
 
+/* kb_stream_spare_ms of a stream; a clip has all the time in the world. */
+float kb_source_spare_ms(const kb_source *source, int64_t at_ns);
+
 /* Fills `block` with the frame due at `now_ns` and refreshes the readings. */
 void kb_source_render(kb_source *source, int64_t now_ns, uint64_t tick);
 

@@ -87,6 +87,7 @@ int kb_stream_receive(kb_stream *stream, const kb_stream_packet *packet, const u
     case KB_JITTER_STORED:
         break;
     }
+    stream->packet_samples = (uint16_t)samples;
     stream->wire_level = packet->level;
     stream->path_ms = (float)packet->delay_us / 1000.0f;
     return 1;
@@ -456,4 +457,14 @@ void kb_stream_render(kb_stream *stream, int64_t now_ns, int is_wanted, float *o
 double kb_stream_delay_ms(const kb_stream *stream, int64_t now_ns)
 {
     return kb_jitter_delay_ms(&stream->jitter, now_ns) + (double)stream->ready / 48.0;
+}
+
+float kb_stream_spare_ms(const kb_stream *stream, int64_t at_ns)
+{
+    if (stream->jitter.state != KB_JITTER_PLAYING || stream->packet_samples == 0)
+        return KB_STREAM_NOTHING_SPARE;
+    const int32_t missing = KB_FRAME - (int32_t)stream->ready;
+    const int32_t before_last = missing > 0 ? (missing - 1) / stream->packet_samples * stream->packet_samples : 0;
+    return (float)(kb_jitter_delay_ms(&stream->jitter, at_ns) - (double)before_last / 48.0) -
+           (float)stream->jitter.target_ms;
 }

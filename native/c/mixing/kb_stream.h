@@ -42,6 +42,7 @@ typedef struct kb_stream {
     uint8_t has_snapshot, is_stale, has_tail;
     uint8_t was_quiet;      /* the last block was a pause of the speaker */
     uint8_t is_run_quiet;   /* the block before the present extrapolation was */
+    uint16_t packet_samples; /* of the last packet */
     uint8_t wire_level;     /* RFC 6464 of the last packet, 0x7f when unknown */
     float path_ms;          /* from capture to the quickest arrivals, as the last packet said */
     int32_t concealed_run;  /* samples extrapolated since the last real one */
@@ -98,6 +99,11 @@ int kb_stream_is_here(const kb_stream *stream, int32_t samples);
 /* The time at which a reader at `settled` would have no delay above the fastest path; 0 unless playing. It is
  * now − kb_stream_delay_ms(now), whatever `now`. */
 int64_t kb_stream_ideal_ns(const kb_stream *stream);
+
+/* How long before `at_ns` the last packet that a frame of KB_FRAME samples read then needs is due (fastest path, target
+ * apart), ms: what it waits for nothing but the reader's phase. A big number unless playing. */
+float kb_stream_spare_ms(const kb_stream *stream, int64_t at_ns);
+#define KB_STREAM_NOTHING_SPARE 1e9f
 
 /* What decides between packet-clocked and deadline rows; of about the last minute. */
 kb_jitter_network kb_stream_network(const kb_stream *stream);
