@@ -84,7 +84,7 @@ class JitterBuffer:
         min_ms: int = 2,
         start_ms: int = 20,
         max_ms: int = 400,
-        cheap_ms: int = 64,
+        cheap_ms: int = 60,
     ) -> None: ...
     def receive(
         self,
@@ -150,7 +150,7 @@ class StreamReplay:
         min_ms: int = 2,
         start_ms: int = 40,
         max_ms: int = 400,
-        cheap_ms: int = 64,
+        cheap_ms: int = 60,
     ) -> None: ...
     def push(
         self, at_ns: int, payload: bytes, *, sequence: int, timestamp: int, ssrc: int = 1

@@ -343,7 +343,7 @@ cdef class JitterBuffer:
     cdef kb_jitter *_jitter
 
     def __cinit__(self, int cost_ms=20, int min_ms=2, int start_ms=20, int max_ms=400,
-                  int cheap_ms=64):
+                  int cheap_ms=60):
         cdef kb_jitter_settings settings
         settings.cost_ms = cost_ms
         settings.min_ms = min_ms
@@ -581,7 +581,7 @@ cdef class StreamReplay:
     cdef int64_t _taken
 
     def __cinit__(self, uintptr_t handle, *, int cost_ms=40, int min_ms=2, int start_ms=40, int max_ms=400,
-                  int cheap_ms=64):
+                  int cheap_ms=60):
         cdef kb_jitter_settings settings
         settings.cost_ms = cost_ms
         settings.min_ms = min_ms

@@ -14,7 +14,6 @@
 #define START_BACKLOG_NS (20 * NS_PER_MS) /* one packet more than the target may wait at the start */
 /* A guess of at most 20 ms may stand for the beginning of the packet that came too late; beyond, words would be lost. */
 #define SKIP_MOST 960
-#define OVERDUE_MS 10
 #define OVERDUE_MOST_MS 400 /* then the sender has stopped */
 #define PAYS_WITHIN_NS (6000 * NS_PER_MS)
 #define LEAST_GAIN 1.0f /* ms of kb_lateness_cost: keeps cut and insert from taking turns */
@@ -358,7 +357,7 @@ int kb_jitter_is_overdue(const kb_jitter *jitter, int64_t now_ns)
     if (newest->is_stored && newest->sequence == jitter->highest_sequence)
         end = newest->timestamp + newest->samples;
     const int64_t late = slack_ns(jitter, now_ns, end);
-    const int64_t rare = (jitter->lateness.rare_ms + OVERDUE_MS) * NS_PER_MS;
+    const int64_t rare = jitter->lateness.rare_ms * NS_PER_MS;
     return late > rare && late < OVERDUE_MOST_MS * NS_PER_MS;
 }
 

@@ -18,7 +18,7 @@
 /* By what the sound is for. The E-model itself has C = 34: 1 % of loss costs 4.5 of R, a ms beyond 177 costs 0.134.
  * `cheap_ms`: those 177 less the 83 to 120 ms of capture, frame, codec, client's buffer and device. */
 #define KB_JITTER_SETTINGS(cost) \
-    ((kb_jitter_settings){.cost_ms = (cost), .min_ms = 2, .start_ms = 40, .max_ms = 400, .cheap_ms = 64})
+    ((kb_jitter_settings){.cost_ms = (cost), .min_ms = 2, .start_ms = 40, .max_ms = 400, .cheap_ms = 60})
 #define KB_JITTER_INTERPRETER KB_JITTER_SETTINGS(20) /* and the floor for the booths: every ms is worked with */
 #define KB_JITTER_FLOOR KB_JITTER_SETTINGS(40)       /* under an interpreter's voice */
 #define KB_JITTER_TALK_BACK KB_JITTER_SETTINGS(10)
