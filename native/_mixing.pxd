@@ -122,6 +122,23 @@ cdef extern from "kb_guard.h" nogil:
     int kb_guard_equals(const kb_guard *guard, const kb_guard *other)
 
 
+cdef extern from "kb_denoise.h" nogil:
+    enum:
+        KB_DENOISE_FRAME
+        KB_DENOISE_DELAY
+        KB_DENOISE_MAX_BLOCK
+    ctypedef struct kb_denoise_table:
+        pass
+    ctypedef struct kb_denoise:
+        uint8_t is_heard
+        float voice
+    const char *kb_denoise_table_load(kb_denoise_table *table, void *handle)
+    int kb_denoise_init(kb_denoise *denoise, const kb_denoise_table *table)
+    void kb_denoise_free(kb_denoise *denoise)
+    void kb_denoise_switch(kb_denoise *denoise, int is_on)
+    void kb_denoise_run(kb_denoise *denoise, float *samples, size_t n)
+
+
 cdef extern from "kb_ducking.h" nogil:
     ctypedef struct kb_ducking_settings:
         float depth_db

@@ -279,6 +279,48 @@ cdef class HearingGuard:
         return self._guard.beep_left > 0
 
 
+cdef class Denoiser:
+    """Noise suppression of one source, in place and 960 samples late; off at first.
+
+    `handle` is a dlopen handle of RNNoise. OSError when it is something else.
+    """
+
+    cdef kb_denoise _denoise
+    delay_samples = KB_DENOISE_DELAY
+
+    def __cinit__(self, uintptr_t handle):
+        cdef kb_denoise_table table
+        cdef const char *missing = kb_denoise_table_load(&table, <void *>handle)
+        if missing != NULL:
+            raise OSError(f"RNNoise lacks {missing.decode()}")
+        if kb_denoise_init(&self._denoise, &table):
+            raise MemoryError
+
+    def __dealloc__(self):
+        kb_denoise_free(&self._denoise)
+
+    def switch(self, bint on):
+        """On after 200 ms, off with the next frame; both by a crossfade of 10 ms."""
+        kb_denoise_switch(&self._denoise, on)
+
+    def run(self, float[::1] samples):
+        """Cleans a block. ValueError unless it has 480 or 960 samples."""
+        if samples.shape[0] % KB_DENOISE_FRAME or samples.shape[0] > KB_DENOISE_MAX_BLOCK:
+            raise ValueError("a block has 480 or 960 samples")
+        if samples.shape[0]:
+            kb_denoise_run(&self._denoise, &samples[0], samples.shape[0])
+
+    @property
+    def is_heard(self):
+        """Whether the output is RNNoise's."""
+        return bool(self._denoise.is_heard)
+
+    @property
+    def voice(self):
+        """RNNoise's guess whether the last frame had a voice, 0 … 1."""
+        return self._denoise.voice
+
+
 cdef kb_ducking_settings _ducking_settings(ducking):
     cdef kb_ducking_settings settings
     settings.depth_db, settings.attack_ms, settings.hold_ms = ducking[0], ducking[1], ducking[2]

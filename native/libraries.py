@@ -47,6 +47,13 @@ OPUS_SYMBOLS = (
     "opus_decode_float",
     "opus_decoder_destroy",
 )
+RNNOISE_SYMBOLS = (
+    "rnnoise_create",
+    "rnnoise_destroy",
+    "rnnoise_init",
+    "rnnoise_process_frame",
+    "rnnoise_get_frame_size",
+)
 
 
 class LibraryError(Exception):
@@ -102,6 +109,15 @@ def _crypto_paths() -> Iterator[tuple[str, Source]]:
     if binding is not None:
         yield binding, "bundled"
     yield from _system_paths("crypto", "libcrypto.so.3")
+
+
+def _rnnoise_paths() -> Iterator[tuple[str, Source]]:
+    yield from _in_environment("KABINA_RNNOISE")
+    folder = _package_folder("pyrnnoise")
+    if folder is not None:
+        for path in sorted(folder.glob("librnnoise.*")):
+            yield str(path), "bundled"
+    yield from _system_paths("rnnoise", "librnnoise.so.0")
 
 
 def _srtp_binding() -> str | None:
@@ -205,4 +221,20 @@ def load_crypto() -> Library:
             _text(opened, "OpenSSL_version", 0) if hasattr(opened, "OpenSSL_version") else ""
         ),
         "install the pylibsrtp wheel (pip install pylibsrtp) or Debian's libssl3",
+    )
+
+
+@cache
+def load_rnnoise() -> Library:
+    """RNNoise: KABINA_RNNOISE, else the pyrnnoise wheel's, else the system's.
+
+    Optional, for sources that ask for noise suppression: LibraryError refuses them when there is
+    none.
+    """
+    return _load(
+        "RNNoise",
+        _rnnoise_paths(),
+        RNNOISE_SYMBOLS,
+        lambda opened: "",  # it does not say
+        "install its wheel (pip install --no-deps pyrnnoise) or leave noise suppression off",
     )

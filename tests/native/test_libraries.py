@@ -6,7 +6,7 @@ import pytest
 from pylibsrtp._binding import ffi
 
 from kabina.native import _plane, libraries
-from kabina.native.libraries import LibraryError, load_crypto, load_opus, load_srtp
+from kabina.native.libraries import LibraryError, load_crypto, load_opus, load_rnnoise, load_srtp
 
 
 def test_the_wheels_bring_all_three():
@@ -31,6 +31,7 @@ def test_the_policy_is_laid_out_as_libsrtp_was_compiled():
         ("KABINA_LIBOPUS", load_opus),
         ("KABINA_LIBSRTP", load_srtp),
         ("KABINA_LIBCRYPTO", load_crypto),
+        ("KABINA_RNNOISE", load_rnnoise),
     ],
 )
 def test_a_path_that_was_asked_for_and_is_wrong_is_an_error_with_a_fix(monkeypatch, variable, load):
@@ -51,3 +52,11 @@ def test_without_any_library_the_error_is_one_clear_line(monkeypatch):
     monkeypatch.setattr(libraries, "_system_paths", lambda short_name, soname: iter(()))
     with pytest.raises(LibraryError, match=r"^libopus: not found; install [^\n]+$"):
         load_opus.__wrapped__()
+
+
+def test_noise_suppression_without_its_library_is_refused_with_a_fix(monkeypatch):
+    monkeypatch.delenv("KABINA_RNNOISE", raising=False)
+    monkeypatch.setattr(libraries, "_package_folder", lambda package: None)
+    monkeypatch.setattr(libraries, "_system_paths", lambda short_name, soname: iter(()))
+    with pytest.raises(LibraryError, match=r"^RNNoise: not found; install .*pyrnnoise.*$"):
+        load_rnnoise.__wrapped__()
