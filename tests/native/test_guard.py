@@ -62,7 +62,7 @@ def test_no_peak_is_above_that_of_a_sine_of_100_db(seed, gain, full_scale_db):
     sound = gain * np.random.default_rng(seed).normal(0, 1, 9600).clip(-1.1, 1.1)
     out = guarded(sound, _mixing.HearingGuard(full_scale_db, QUIET_TARGET))
     most = min(10 ** ((100 - full_scale_db + 3.0103) / 20), 10 ** (-1 / 20))
-    assert np.max(np.abs(out)) <= most
+    assert np.max(np.abs(out)) <= most * (1 + 1e-6)  # float32
 
 
 # ---- tier 2 --------------------------------------------------------------------------------------
