@@ -36,7 +36,7 @@ def write(rows: list[Row], folder: Path, key: Ed25519PrivateKey, method: str) ->
     folder.mkdir(parents=True, exist_ok=True)
     try:
         plots = [*drawing.save(_response(rows), folder, "iso-response")]
-        plots += drawing.save(_limiter(rows), folder, "iso-limiter")
+        plots += drawing.save(_protection(rows), folder, "iso-protection")
         missing = None
     except drawing.NoPicturesError as error:
         plots, missing = [], f"no plots: {error}; {drawing.HOW_TO_HAVE_IT}"
@@ -132,17 +132,26 @@ def _response(rows: list[Row]) -> Any:  # noqa: ANN401
     return figure
 
 
-def _limiter(rows: list[Row]) -> Any:  # noqa: ANN401
-    figure, (axes,) = drawing.grid(height=3.5)
+def _protection(rows: list[Row]) -> Any:  # noqa: ANN401
+    figure, (limiter, guard) = drawing.grid(1, 2, width=12, height=3.5)
     points = _curve(rows, "limiter", "mixed")
     given = [each["given_dbfs"] for each in points]
-    axes.plot(given, given, color="#bbbbbb", label="in")
-    axes.plot(given, [each["kernel_dbtp"] for each in points], marker="o", label="limiter")
-    axes.plot(given, [each["heard_dbtp"] for each in points], marker="x", label="at a listener")
-    drawing.goal(axes, -1, "−1 dBTP")
-    axes.set_xlabel("tone of two talkers, dBFS")
-    axes.set_title("Limiter: true peak, dBTP")
-    axes.legend()
+    limiter.plot(given, given, color="#bbbbbb", label="in")
+    limiter.plot(given, [each["kernel_dbtp"] for each in points], marker="o", label="limiter")
+    limiter.plot(given, [each["heard_dbtp"] for each in points], marker="x", label="at a listener")
+    drawing.goal(limiter, -1, "−1 dBTP")
+    limiter.set_xlabel("tone of two talkers, dBFS")
+    limiter.set_title("Limiter: true peak, dBTP")
+    limiter.legend()
+    for path in ("uncalibrated", "calibrated"):
+        if line := _curve(rows, "guard", path):
+            guard.plot([each["ms"] for each in line], [each["dbfs"] for each in line], label=path)
+    guard.set_xlabel("ms after a jump of 20 dB")
+    guard.set_title("Hearing protection: level of 10 ms, dBFS")
+    if guard.lines:
+        guard.legend()
+    else:
+        guard.annotate("not in this build", (0.5, 0.5), xycoords="axes fraction", ha="center")
     return figure
 
 
