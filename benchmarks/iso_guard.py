@@ -1,17 +1,22 @@
-"""How hearing protection answers a jump in level, and what its dose meter counts.
+"""What protects ears: the limiter's curve, and how hearing protection answers a jump in level and
+what its dose meter counts.
 
-It stands on booth feeds; here it is played directly, block by block, before any codec.
+Hearing protection stands on booth feeds; here it is played directly, block by block, before any
+codec.
 """
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
 from kabina.benchmarks import measures
-from kabina.benchmarks.engine_driver import FRAME, RATE
+from kabina.benchmarks.engine_driver import FRAME, RATE, EngineDriver, stream
+from kabina.benchmarks.iso_scenes import THD_HZ, tone
 from kabina.native import _mixing
+from kabina.native.mixing import RowPlan
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,6 +33,47 @@ SUSTAINED_DB: Final = 94.0
 DOSE_DB: Final = 83.0
 DOSE_MINUTES: Final = 4
 _WINDOW: Final = 480
+
+
+class LimiterPoint(NamedTuple):
+    given_dbfs: float
+    kernel_dbtp: float
+    """Out of the limiter itself."""
+    heard_dbtp: float
+    """Out of a listener's decoder: Opus adds its own overshoot."""
+    thd_n_percent: float
+
+
+@cache
+def limiter_curve() -> list[LimiterPoint]:
+    """A loud tone, made by two talkers of half its amplitude each."""
+    return [_limited(given) for given in (-20.0, -10.0, -6.0, -3.0, -1.0, 0.0, 3.0, 6.0)]
+
+
+def _limited(given_dbfs: float) -> LimiterPoint:
+    driver = EngineDriver()
+    row = driver.row()
+    sources = (driver.engine.add_source(), driver.engine.add_source())
+    driver.engine.apply([RowPlan(row, sources, (), heard=True)])
+    half = stream(tone(THD_HZ, 4, given_dbfs - 6.02))
+    for source in sources:
+        driver.send(source, half)
+    driver.run(4_000)
+    heard = driver.listen(row).samples[2 * RATE : 3 * RATE]
+    limiter = _mixing.Limiter()
+    whole = tone(THD_HZ, 4, given_dbfs)
+    for at in range(0, len(whole), FRAME):
+        limiter.run(whole[at : at + FRAME])
+    kernel = whole[2 * RATE : 3 * RATE]
+    return LimiterPoint(
+        given_dbfs,
+        measures.true_peak_dbtp(kernel),
+        measures.true_peak_dbtp(heard),
+        measures.thd_n_percent(heard, THD_HZ),
+    )
+
+
+# ---- hearing protection ------------------------------------------------------------------------
 
 
 class Jump(NamedTuple):

@@ -15,17 +15,20 @@ import numpy as np
 
 from kabina.benchmarks import measures
 from kabina.benchmarks.engine_driver import (
+    FRAME,
     MS,
     RATE,
     EngineDriver,
     Heard,
     RowPacket,
+    Stream,
     decoded,
     heard_directly,
     stream,
 )
 from kabina.benchmarks.speech import talk
 from kabina.native import _mixing
+from kabina.native.libraries import load_opus
 from kabina.native.mixing import RowPlan
 
 if TYPE_CHECKING:
@@ -125,6 +128,27 @@ def band_dbfs(sound: Samples, hz: float) -> float:
     return measures.db(2 * float(power[inside].sum()) / len(sound) ** 2 / 0.375)
 
 
+SETTINGS: Final = {
+    "VOIP 48k FEC": {"bitrate_bps": 48_000},
+    "VOIP 64k FEC": {"bitrate_bps": 64_000},
+    "AUDIO 64k": {"bitrate_bps": 64_000, "voip": False, "fec": False, "loss_percent": 0},
+}
+
+
+def sines_by_setting() -> dict[str, list[ToneFigures]]:
+    """The same sines through the sender's codec and a second one of each setting, no engine."""
+    sound = np.concatenate([tone(hz, _TONE_S) for hz in THIRD_OCTAVES])
+    direct = heard_directly(stream(sound))
+    found = {}
+    for name, options in SETTINGS.items():
+        encoder = _mixing.OpusEncoder(load_opus().handle, **options)  # type: ignore[arg-type]
+        packets = [encoder.encode(frame) for frame in direct.reshape(-1, FRAME)]
+        heard = heard_directly(Stream(packets, [0] * len(packets)))
+        heard = heard[max(measures.lag(heard, sound), 0) :]
+        found[name] = [_figures(heard, sound, index) for index in range(len(THIRD_OCTAVES))]
+    return found
+
+
 @cache
 def pink_noise() -> dict[str, list[tuple[float, float]]]:
     """(Hz, gain in dB) per third of an octave of full-band pink noise, by path."""
@@ -183,44 +207,6 @@ def channel_loudness_lufs(languages: Sequence[str]) -> list[float]:
     driver.engine.apply([RowPlan(row, (), (source,), heard=True) for row, source in rows])
     driver.run(30_000)
     return [measures.loudness_lufs(driver.listen(row).samples[10 * RATE :]) for row, _ in rows]
-
-
-class LimiterPoint(NamedTuple):
-    given_dbfs: float
-    kernel_dbtp: float
-    """Out of the limiter itself."""
-    heard_dbtp: float
-    """Out of a listener's decoder: Opus adds its own overshoot."""
-    thd_n_percent: float
-
-
-@cache
-def limiter_curve() -> list[LimiterPoint]:
-    """A loud tone, made by two talkers of half its amplitude each."""
-    return [_limited(given) for given in (-20.0, -10.0, -6.0, -3.0, -1.0, 0.0, 3.0, 6.0)]
-
-
-def _limited(given_dbfs: float) -> LimiterPoint:
-    driver = EngineDriver()
-    row = driver.row()
-    sources = (driver.engine.add_source(), driver.engine.add_source())
-    driver.engine.apply([RowPlan(row, sources, (), heard=True)])
-    half = stream(tone(THD_HZ, 4, given_dbfs - 6.02))
-    for source in sources:
-        driver.send(source, half)
-    driver.run(4_000)
-    heard = driver.listen(row).samples[2 * RATE : 3 * RATE]
-    limiter = _mixing.Limiter()
-    whole = tone(THD_HZ, 4, given_dbfs)
-    for at in range(0, len(whole), 960):
-        limiter.run(whole[at : at + 960])
-    kernel = whole[2 * RATE : 3 * RATE]
-    return LimiterPoint(
-        given_dbfs,
-        measures.true_peak_dbtp(kernel),
-        measures.true_peak_dbtp(heard),
-        measures.thd_n_percent(heard, THD_HZ),
-    )
 
 
 # ---- time --------------------------------------------------------------------------------------
