@@ -2,7 +2,7 @@
 
 Aligned with ISO 20109:2025 and ISO 24019:2022; no conformity is claimed, and their paid texts were
 not read. Clause titles are from public tables of contents (24019:2022; of 20109 only the 2016
-edition's is public); where a required value is not public, the row says so, and the goal is ours.
+edition's was found); where a required value is not public, the row says so, and the goal is ours.
 """
 
 from __future__ import annotations
