@@ -144,7 +144,7 @@ def goal_rows(results: Results) -> list[Row]:
         gone = f"gone after {gone_s:.2f} s" if math.isfinite(gone_s) else "never gone"
         found.append(
             _goal(
-                "one lost adds: ≤ 10 ms",
+                "one lost adds: ≤ 10 ms, < 2 s",
                 buffer,
                 round(added_ms, 1),
                 f"{gone}, {abs(left_ms):.0f} ms {'left' if left_ms >= 0 else 'less'} after 10 s",
