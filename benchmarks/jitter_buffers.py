@@ -51,10 +51,12 @@ def kabina(
     *,
     phase_ms: float = 0.0,
     block_ms: float = 10.0,
-    cost_ms: int = 20,
+    cost_ms: int | None = None,
 ) -> list[Sums]:
-    """The mixer's own stream: jitter buffer, decoder, edits of time."""
-    replay = StreamReplay(load_opus().handle, cost_ms=cost_ms)
+    """The mixer's own stream: jitter buffer, decoder, edits of time; its own settings but for the
+    given one."""
+    settings = {} if cost_ms is None else {"cost_ms": cost_ms}
+    replay = StreamReplay(load_opus().handle, **settings)
     samples = round(block_ms * 48)
     found, next_ms = [Sums(at_ms=-EVERY_MS)], 0.0
     for at_ms, arrived in ticks(trace, phase_ms, block_ms):
