@@ -29,6 +29,7 @@ BENCHMARKS: Final = {
     "narrow": "kabina.benchmarks.narrow_path",
     "jitter": "kabina.benchmarks.jitter",
     "peers": "kabina.benchmarks.peers",
+    "residence": "kabina.benchmarks.residence",
     "audiobridge": "kabina.benchmarks.audiobridge",
     "mouth_to_ear": "kabina.benchmarks.mouth_to_ear",
     "limit": "kabina.benchmarks.limit",
@@ -41,7 +42,7 @@ BENCHMARKS: Final = {
 }
 # Minutes each: by name only.
 LONG: Final = frozenset(
-    {"peers", "limit", "narrow", "quality", "jitter", "audiobridge", "mouth_to_ear"}
+    {"peers", "limit", "narrow", "quality", "jitter", "audiobridge", "mouth_to_ear", "residence"}
 )
 LONGEST_LIST: Final = 8  # in a table; the JSON has all
 

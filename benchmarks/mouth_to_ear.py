@@ -45,7 +45,6 @@ from kabina.interpretation.spec import MeetingSpec
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-
     Row = dict[str, object]
 
 ROUNDS: Final = 5

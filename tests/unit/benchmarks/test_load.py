@@ -114,3 +114,57 @@ def test_an_end_may_join_while_others_are_read(load: Load):
     ours.send(rtp(1))
     until(lambda: load.figures(sink)["received"] == 1)
     ours.close()
+
+
+def test_a_recording_has_what_one_end_sent_and_another_got_with_their_times(load: Load):
+    ours, theirs = pair()
+    source = load.add_plain(ours.detach())
+    sink = load.add_plain(theirs.detach())
+    payloads = [bytes([number]) * (20 + number) for number in range(4)]
+    load.publish(
+        source,
+        payloads,
+        interval_ns=1_000_000,
+        timestamp_step=960,
+        ssrc=7,
+        payload_type=111,
+        phase_ns=300_000,
+    )
+    load.record(source, 8)
+    load.record(sink, 8)
+    before = time.time_ns()
+    load.start(realtime=True)
+    until(lambda: len(load.recorded(sink)) == 8)
+    load.stop()
+    sent, got = load.recorded(source), load.recorded(sink)
+    assert [payload for *_, payload in got] == payloads * 2
+    assert [each[1:3] for each in sent] == [each[1:3] for each in got]
+    assert [stamp for _, stamp, *_ in sent] == [960 * number for number in range(8)]
+    assert all(before < left[0] <= came[0] for left, came in zip(sent, got, strict=True))
+
+
+def test_an_extension_and_padding_are_no_part_of_a_recorded_payload(load: Load):
+    ours, theirs = pair()
+    sink = load.add_plain(theirs.detach())
+    load.record(sink, 4)
+    load.start()
+    extended = bytearray(rtp(1, b"\xbe\xde\x00\x01\x10\x1a\x00\x00" + b"sound"))
+    extended[0] |= 0x10
+    padded = bytearray(rtp(2, b"sound" + b"\x00\x00\x03"))
+    padded[0] |= 0x20
+    broken = bytearray(rtp(3, b"\xbe\xde\xff\xff"))
+    broken[0] |= 0x10
+    for packet in (extended, padded, broken, rtp(4, b"end")):
+        ours.send(packet)
+    until(lambda: load.figures(sink)["received"] == 4)
+    assert [payload for *_, payload in load.recorded(sink)] == [b"sound", b"sound", b"end"]
+    ours.close()
+
+
+def test_what_is_not_recorded_is_nothing(load: Load):
+    ours, theirs = pair()
+    sink = load.add_plain(theirs.detach())
+    assert load.recorded(sink) == []
+    with pytest.raises(IndexError):
+        load.record(sink + 1, 4)
+    ours.close()
