@@ -876,16 +876,16 @@ cdef class Engine:
     def remove_source(self, uint32_t source):
         self._check(kb_engine_remove_source(self._engine, source))
 
-    def add_row(self, uint32_t track, int32_t bitrate_bps):
+    def add_row(self, uint32_t track, int32_t bitrate_bps, bint guarded):
         cdef uint32_t number = 0
-        self._check(kb_engine_add_row(self._engine, track, bitrate_bps, &number))
+        self._check(kb_engine_add_row(self._engine, track, bitrate_bps, guarded, &number))
         return number
 
     def remove_row(self, uint32_t row):
         self._check(kb_engine_remove_row(self._engine, row))
 
     def apply(self, rows):
-        """rows: (row, floor, interpreters, heard, loss_percent, ducking) each; `ducking` as DuckingCurve takes it."""
+        """rows: (row, floor, interpreters, heard, loss_percent, ducking) each; see DuckingCurve for the last."""
         total = 0
         for row, floor, interpreters, *_ in rows:
             if kb_engine_row(self._engine, row) == NULL:
@@ -925,13 +925,13 @@ cdef class Engine:
         return (values[0], values[1], *[int(values[i]) for i in range(2, KB_SOURCE_READINGS)])
 
     def row_readings(self, uint32_t row):
-        """(interpreter_db, original_db, mix_db, duck_db, heard, shared)."""
+        """(interpreter_db, original_db, mix_db, duck_db, exposure_db, warnings, heard, shared)."""
         cdef const kb_row *found = kb_engine_row(self._engine, row)
         if found == NULL:
             raise KeyError("no such row")
         cdef double values[KB_ROW_READINGS]
         kb_row_read(found, values)
-        return (*[values[i] for i in range(4)], bool(values[4]), bool(values[5]))
+        return (*[values[i] for i in range(5)], int(values[5]), bool(values[6]), bool(values[7]))
 
     def counters(self):
         """By name, in the order of kb_engine_read."""

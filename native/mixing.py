@@ -125,6 +125,11 @@ class RowReadings:
     """What is encoded: after the limiter."""
     duck_db: float
     """The duck gain, 0 … depth."""
+    exposure_db: float
+    """Of a guarded row: what it has given so far as dB(A) over 8 h, if a full-scale square wave is 94
+    dB(A) in the headset: relative unless that is so. −127 before the first sound; others: 0."""
+    warnings: int
+    """How often a guarded row beeped because its last minute was above 80 dB(A)."""
     heard: bool
     shared: bool
     """Its packets are another row's, because both mixes are the same."""
@@ -181,7 +186,8 @@ class MixEngine:
 
     def add_row(self, track: int, voice: Voice | None = None) -> int:
         """A row whose packets carry the plane's `track` handle. Silent until a plan names it."""
-        return self._engine.add_row(track, (voice or Voice()).bitrate_bps)
+        made = voice or Voice()
+        return self._engine.add_row(track, made.bitrate_bps, made.guarded)
 
     def remove_row(self, row: int) -> None:
         """Ends it; rows that shared its encoder go on without a seam."""

@@ -32,9 +32,10 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 SILENCE_DB: Final = -100.0
-# A mix of several voices goes on for so long when one is left: the floor waits 2.5 s and rises within
-# 0.8, its limiter needs another second and 0.1 s to go back (audio-engine.md §7). Then the mix is what
-# the original is, and gives way to it.
+# A mix of several voices goes on for so long when one is left: the floor waits 2.5 s and rises
+# within 0.8, its limiter needs another second and 0.1 s to go back; meanwhile its loudness rides
+# back to what it is (12 dB at 3 dB/s; audio-engine.md §7). Then the mix is what the original is,
+# and gives way to it.
 SETTLES_S: Final = 4.5
 
 

@@ -155,10 +155,11 @@ kb_status kb_engine_remove_source(kb_engine *engine, uint32_t number)
     return status;
 }
 
-kb_status kb_engine_add_row(kb_engine *engine, uint32_t track, int32_t bitrate_bps, uint32_t *number)
+kb_status kb_engine_add_row(kb_engine *engine, uint32_t track, int32_t bitrate_bps, int is_guarded,
+                            uint32_t *number)
 {
     const kb_opus_voice voice = {bitrate_bps, kb_effort_complexity(&engine->effort), LOSS_PERCENT};
-    kb_row *row = kb_row_new(&engine->opus, &voice, track);
+    kb_row *row = kb_row_new(&engine->opus, &voice, is_guarded, track);
     if (!row)
         return KB_NO_MEMORY;
     collect(engine);

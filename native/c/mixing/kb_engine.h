@@ -128,7 +128,8 @@ kb_status kb_engine_add_clip(kb_engine *engine, const float *samples, size_t len
                              uint32_t *number);
 kb_status kb_engine_play_clip(kb_engine *engine, uint32_t number, int is_playing, int must_rewind);
 kb_status kb_engine_remove_source(kb_engine *engine, uint32_t number);
-kb_status kb_engine_add_row(kb_engine *engine, uint32_t track, int32_t bitrate_bps, uint32_t *number);
+kb_status kb_engine_add_row(kb_engine *engine, uint32_t track, int32_t bitrate_bps, int is_guarded,
+                            uint32_t *number);
 kb_status kb_engine_remove_row(kb_engine *engine, uint32_t number);
 
 /* Live ones only, else NULL; valid until the next control call. */

@@ -31,11 +31,9 @@ static float wanted_db(const kb_rider *rider)
     return db > range_db ? range_db : db < -range_db ? -range_db : db;
 }
 
-void kb_rider_run(kb_rider *rider, float *samples, size_t n)
+void kb_rider_follow(kb_rider *rider, const float *samples, size_t n)
 {
-    kb_sanitize(samples, n, SANE);
     kb_loudness_run(&rider->loudness, samples, n);
-    const float before = rider->gain;
     const float off_db = wanted_db(rider) - rider->gain_db;
     if (off_db != 0.0f) {
         const float seconds = (float)n / 48000.0f;
@@ -45,6 +43,13 @@ void kb_rider_run(kb_rider *rider, float *samples, size_t n)
             rider->gain_db = 0.0f;
         rider->gain = rider->gain_db == 0.0f ? 1.0f : powf(10.0f, rider->gain_db * 0.05f);
     }
+}
+
+void kb_rider_run(kb_rider *rider, float *samples, size_t n)
+{
+    const float before = rider->gain;
+    kb_sanitize(samples, n, SANE);
+    kb_rider_follow(rider, samples, n);
     if (before != 1.0f || rider->gain != 1.0f)
         kb_apply_ramp(samples, n, before, rider->gain);
 }

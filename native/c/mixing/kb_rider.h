@@ -27,6 +27,9 @@ void kb_rider_init(kb_rider *rider, const kb_rider_settings *settings);
 /* Taken up at the pace of every other move. */
 void kb_rider_configure(kb_rider *rider, const kb_rider_settings *settings);
 
+/* Measures n ≤ 960 sane samples, n a multiple of 120, and moves the gain: for who applies it elsewhere. */
+void kb_rider_follow(kb_rider *rider, const float *samples, size_t n);
+
 /* Measures and rides n ≤ 960 samples in place, n a multiple of 120. At 0 dB they stay as they are to the bit.
  * Samples that are no numbers, or beyond ±8, become silence. */
 void kb_rider_run(kb_rider *rider, float *samples, size_t n);

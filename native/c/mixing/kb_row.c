@@ -12,10 +12,13 @@
 #define DELAY_SHARE (1.0f / 128.0f)
 #define DELAY_JUMP_MS 80.0f
 #define VOICE_DB (-50.0f) /* above it a packet is marked as voice (RFC 6464 V bit), and an interpreter speaks */
+/* A row that opens under an interpreter at work has the original down from its first frame. */
+#define RECENT_TICKS 100
 #define CARE_DB 3.0f
+#define RIDE_STEP 1.0069317f /* 0.06 dB per 20 ms, 3 dB/s: a rider's quicker pace */
 #define CARE_SAMPLES 4800 /* 100 ms */
 
-kb_row *kb_row_new(const kb_opus_table *opus, const kb_opus_voice *voice, uint32_t track)
+kb_row *kb_row_new(const kb_opus_table *opus, const kb_opus_voice *voice, int is_guarded, uint32_t track)
 {
     kb_row *row = aligned_alloc(64, (sizeof *row + 63u) & ~(size_t)63u);
     if (!row)
@@ -26,11 +29,14 @@ kb_row *kb_row_new(const kb_opus_table *opus, const kb_opus_voice *voice, uint32
     row->loss_percent = (uint8_t)voice->loss_percent;
     row->encoder_bytes = (size_t)opus->encoder_bytes(1);
     row->encoder = malloc(row->encoder_bytes);
-    if (!row->encoder || kb_opus_voice_init(opus, row->encoder, voice)) {
+    row->guard = is_guarded ? malloc(sizeof *row->guard) : NULL;
+    if (!row->encoder || (is_guarded && !row->guard) || kb_opus_voice_init(opus, row->encoder, voice)) {
         kb_row_free(row);
         return NULL;
     }
     kb_limiter_reset(&row->limiter);
+    if (row->guard)
+        kb_guard_init(row->guard, &KB_GUARD_DEFAULTS, 0.0);
     kb_ducking_init(&row->ducking, &KB_DUCKING_DEFAULTS);
     atomic_store_explicit(&row->readings.mix_db, -127.0f, memory_order_relaxed);
     atomic_store_explicit(&row->readings.interpreter_db, -127.0f, memory_order_relaxed);
@@ -43,6 +49,7 @@ void kb_row_free(kb_row *row)
     if (!row)
         return;
     free(row->encoder);
+    free(row->guard);
     free(row);
 }
 
@@ -65,7 +72,14 @@ static void add(kb_row *row, const kb_row_entry *old, uint32_t old_count, kb_sou
     if (known && known->target > 0.0f)
         *entry = *known;
     else
-        *entry = (kb_row_entry){source, known ? known->gain : 0.0f, 1.0f, is_interpreter, 0, tick};
+        *entry = (kb_row_entry){.source = source,
+                                .gain = known ? known->gain : 0.0f,
+                                .target = 1.0f,
+                                .ride_from = known ? known->ride : source->rider.gain,
+                                .ride = known ? known->ride : source->rider.gain,
+                                .is_interpreter = is_interpreter,
+                                .is_voiced = !row->leader && source->voiced_tick + RECENT_TICKS > tick,
+                                .added_tick = tick};
 }
 
 void kb_row_plan(kb_row *row, kb_source *const *floor, uint32_t floor_count, kb_source *const *interpreters,
@@ -99,6 +113,7 @@ void kb_row_end_ramps(kb_row *row)
     uint32_t kept = 0;
     for (uint32_t i = 0; i < row->entry_count; i++) {
         row->entries[i].gain = row->entries[i].target;
+        row->entries[i].ride_from = row->entries[i].ride;
         if (row->entries[i].target > 0.0f)
             row->entries[kept++] = row->entries[i];
     }
@@ -123,6 +138,22 @@ static kb_ducking_input heard_of(kb_row_entry *entry)
     return is_first || source->level_db > VOICE_DB ? KB_DUCKING_VOICED : KB_DUCKING_SILENT;
 }
 
+/* Voices are brought to one loudness where several are mixed. One that is alone is what it is, because it may just as
+ * well be forwarded untouched; on the way there and back the gain moves as slowly as a rider's. Who is guarded hears
+ * everything through the engine. */
+static void ride(kb_row *row)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < row->entry_count; i++)
+        count += row->entries[i].target > 0.0f;
+    for (uint32_t i = 0; i < row->entry_count; i++) {
+        kb_row_entry *entry = &row->entries[i];
+        const float goal = count > 1 || row->guard ? entry->source->rider.gain : 1.0f;
+        const float most = entry->ride_from * RIDE_STEP, least = entry->ride_from / RIDE_STEP;
+        entry->ride = !row->leader || (goal <= most && goal >= least) ? goal : goal > most ? most : least;
+    }
+}
+
 void kb_row_advance(kb_row *row)
 {
     kb_ducking_input input = KB_DUCKING_NOBODY;
@@ -137,6 +168,7 @@ void kb_row_advance(kb_row *row)
         if (RANK[heard] > RANK[input])
             input = heard;
     }
+    ride(row);
     kb_ducking_receive(&row->ducking, input);
     row->duck_moved = (uint8_t)kb_ducking_advance(&row->ducking, KB_FRAME_MS, row->duck_gains);
     if (!kb_ducking_is_open(&row->ducking) || row->duck_moved)
@@ -149,7 +181,11 @@ static int can_take_over(const kb_row *row, const kb_row *other)
 {
     if (!row->leader)
         return 1;
-    return other->leader && kb_limiter_equals(&row->leader->limiter, &other->leader->limiter);
+    if (!other->leader)
+        return 0;
+    if (row->guard)
+        return kb_guard_equals(row->leader->guard, other->leader->guard);
+    return kb_limiter_equals(&row->leader->limiter, &other->leader->limiter);
 }
 
 int kb_row_equals(const kb_row *row, const kb_row *other)
@@ -158,6 +194,7 @@ int kb_row_equals(const kb_row *row, const kb_row *other)
         row->settled_ticks >= KB_ROW_SETTLED_TICKS && other->settled_ticks >= KB_ROW_SETTLED_TICKS;
     const int were_shared = row->leader == other->leader; /* or were both unheard, and both begin clean */
     if ((!were_shared && !(are_settled && can_take_over(row, other))) || row->voice.bitrate_bps != other->voice.bitrate_bps ||
+        !row->guard != !other->guard ||
         row->signature != other->signature ||
         row->entry_count != other->entry_count ||
         memcmp(row->duck_gains, other->duck_gains, sizeof row->duck_gains) != 0)
@@ -165,7 +202,7 @@ int kb_row_equals(const kb_row *row, const kb_row *other)
     for (uint32_t i = 0; i < row->entry_count; i++) {
         const kb_row_entry *a = &row->entries[i], *b = &other->entries[i];
         if (a->source != b->source || a->is_interpreter != b->is_interpreter || a->gain != b->gain ||
-            a->target != b->target)
+            a->target != b->target || a->ride_from != b->ride_from || a->ride != b->ride)
             return 0;
     }
     return 1;
@@ -175,6 +212,8 @@ void kb_row_clone(kb_row *row, const kb_row *from)
 {
     memcpy(row->encoder, from->encoder, row->encoder_bytes);
     row->limiter = from->limiter;
+    if (row->guard && from->guard)
+        *row->guard = *from->guard;
     row->voice = from->voice;
     row->is_careful = from->is_careful;
 }
@@ -194,7 +233,8 @@ static void mix(kb_row *row, float *out, uint8_t is_interpreter)
     for (uint32_t i = 0; i < row->entry_count; i++) {
         const kb_row_entry *entry = &row->entries[i];
         if (entry->is_interpreter == is_interpreter)
-            kb_mix_ramp(out, entry->source->block, KB_FRAME, entry->gain, entry->target);
+            kb_mix_ramp(out, entry->source->block, KB_FRAME, entry->gain * entry->ride_from,
+                        entry->target * entry->ride);
     }
 }
 
@@ -252,6 +292,19 @@ static void take_care(kb_row *row)
     row->is_careful = is_careful;
 }
 
+static void protect(kb_row *row)
+{
+    if (row->guard) {
+        kb_guard_run(row->guard, row->mix, KB_FRAME);
+        const kb_guard_readings readings = kb_guard_read(row->guard);
+        PUBLISH(warnings, (int32_t)readings.warnings);
+        PUBLISH(l_ex_db, (float)readings.l_ex_db);
+        return;
+    }
+    take_care(row);
+    kb_limiter_run(&row->limiter, row->mix, KB_FRAME);
+}
+
 void kb_row_render(kb_row *row)
 {
     follow_delay(row);
@@ -261,8 +314,7 @@ void kb_row_render(kb_row *row)
     PUBLISH(original_db, kb_level_db(kb_energy(row->floor, KB_FRAME), KB_FRAME));
     PUBLISH(interpreter_db, kb_level_db(kb_energy(row->mix, KB_FRAME), KB_FRAME));
     kb_mix_ramp(row->mix, row->floor, KB_FRAME, 1.0f, 1.0f);
-    take_care(row);
-    kb_limiter_run(&row->limiter, row->mix, KB_FRAME);
+    protect(row);
     kb_row_end_ramps(row);
 
     const float db = kb_level_db(kb_energy(row->mix, KB_FRAME), KB_FRAME);
@@ -323,7 +375,8 @@ void kb_row_follow(kb_row *row, const kb_row *leader)
 void kb_row_read(const kb_row *row, double *values)
 {
     const double read[KB_ROW_READINGS] = {
-        READ(interpreter_db), READ(original_db), READ(mix_db), READ(duck_db), READ(is_heard), READ(is_shared),
+        READ(interpreter_db), READ(original_db), READ(mix_db),   READ(duck_db),
+        READ(l_ex_db),        READ(warnings),    READ(is_heard), READ(is_shared),
     };
     memcpy(values, read, sizeof read);
 }

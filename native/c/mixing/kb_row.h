@@ -3,6 +3,7 @@
 #define KB_ROW_H
 
 #include "kb_ducking.h"
+#include "kb_guard.h"
 #include "kb_limiter.h"
 #include "kb_source.h"
 
@@ -20,6 +21,7 @@
 typedef struct kb_row_entry {
     kb_source *source;
     float gain, target; /* ramps over one tick, 20 ms */
+    float ride_from, ride; /* the same for the source's loudness rider, of which a tick moves 0.06 dB at most */
     uint8_t is_interpreter;
     uint8_t is_voiced;   /* has brought audio since it was added */
     uint64_t added_tick;
@@ -27,6 +29,8 @@ typedef struct kb_row_entry {
 
 typedef struct kb_row_readings {
     _Atomic float interpreter_db, original_db, mix_db, duck_db;
+    _Atomic float l_ex_db; /* of a guarded row: exposure so far, dB(A) over 8 h by the assumed calibration */
+    _Atomic int32_t warnings;
     _Atomic int32_t is_heard, is_shared; /* is_shared: follows another row's encoder */
 } kb_row_readings;
 
@@ -51,6 +55,7 @@ typedef struct kb_row {
     kb_ducking ducking;
     float duck_gains[KB_FRAME_MS + 1];
     kb_limiter limiter;
+    kb_guard *guard; /* stands in the limiter's place where ears must be protected; NULL elsewhere */
     void *encoder;
     size_t encoder_bytes;
     kb_row_readings readings;
@@ -58,11 +63,12 @@ typedef struct kb_row {
     uint8_t packet[KB_PACKET_BYTES];
 } kb_row;
 
-kb_row *kb_row_new(const kb_opus_table *opus, const kb_opus_voice *voice, uint32_t track); /* NULL: no memory */
+/* NULL without memory. */
+kb_row *kb_row_new(const kb_opus_table *opus, const kb_opus_voice *voice, int is_guarded, uint32_t track);
 void kb_row_free(kb_row *row);
 
-/* interpreter, original, mix and duck dB, is_heard, is_shared; any thread. */
-#define KB_ROW_READINGS 6
+/* interpreter, original, mix, duck and exposure dB, warnings, is_heard, is_shared; any thread. */
+#define KB_ROW_READINGS 8
 void kb_row_read(const kb_row *row, double *values);
 
 /* Sets the entries to these sources: new ones ramp in, missing ones out. Interpreters have their own entries. */

@@ -11,6 +11,7 @@ static kb_source *allocate(void)
         return NULL;
     memset(source, 0, sizeof *source);
     source->level_db = -127.0f;
+    kb_rider_init(&source->rider, &KB_RIDER_DEFAULTS);
     atomic_store_explicit(&source->readings.level_db, -127.0f, memory_order_relaxed);
     return source;
 }
@@ -89,6 +90,8 @@ void kb_source_render(kb_source *source, int64_t now_ns, uint64_t tick)
         kb_stream_render(&source->stream, now_ns, source->is_wanted, source->block);
         publish_stream(source, now_ns);
     }
+    if (source->is_wanted)
+        kb_rider_follow(&source->rider, source->block, KB_FRAME);
     source->energies[source->energy_at] = kb_energy(source->block, KB_FRAME);
     source->energy_at = (source->energy_at + 1) % KB_LEVEL_FRAMES;
     float energy = 0.0f;

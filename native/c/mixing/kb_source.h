@@ -3,6 +3,7 @@
 #define KB_SOURCE_H
 
 #include "kb_clip.h"
+#include "kb_rider.h"
 #include "kb_stream.h"
 
 #include <stdalign.h>
@@ -25,6 +26,7 @@ typedef struct kb_source {
     uint8_t is_leaving;     /* removed by Python; kept until no row refers to it */
     uint8_t is_wanted;      /* a row that is heard refers to it */
     uint64_t voiced_tick;   /* the last tick that brought audio: a packet, or a playing clip; 0 never */
+    kb_rider rider;         /* what its loudness asks for; rows apply it, those that mix */
     float energies[KB_LEVEL_FRAMES];
     unsigned energy_at;
     float level_db;
