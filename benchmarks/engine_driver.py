@@ -100,11 +100,11 @@ class EngineDriver:
     inside ticks, `packets` what each row sent.
     """
 
-    def __init__(self, *, complexity: int = 5) -> None:
+    def __init__(self, *, complexity: int = 5, rides: bool = False) -> None:
         self._opus = load_opus()
         bus = _mixing.new_bus()
         self._probe = _mixing.BusProbe(bus)
-        self.engine = MixEngine(bus=bus, opus=self._opus, complexity=complexity)
+        self.engine = MixEngine(bus=bus, opus=self._opus, complexity=complexity, rides=rides)
         self.now_ns = START_NS
         self.busy_ns = 0
         self.packets: dict[int, list[RowPacket]] = {}

@@ -320,7 +320,7 @@ cdef extern from "kb_engine.h" nogil:
         kb_opus_table opus
         int is_running
     kb_engine *kb_engine_new(
-        kb_bus *bus, void *handle, int complexity, uint32_t first, const char **missing)
+        kb_bus *bus, void *handle, int complexity, int rides, uint32_t first, const char **missing)
     void kb_engine_free(kb_engine *engine)
     kb_status kb_engine_add_stream(kb_engine *engine, uint32_t *number)
     kb_status kb_engine_add_clip(
@@ -343,6 +343,15 @@ cdef extern from "kb_engine.h" nogil:
     void kb_row_read(const kb_row *row, double *values)
     void kb_engine_read(const kb_engine *engine, uint64_t *values)
     void kb_engine_tick(kb_engine *engine, int64_t now_ns)
+    int64_t kb_engine_next_ns(const kb_engine *engine, int64_t now_ns)
+
+
+cdef extern from "kb_effort.h" nogil:
+    ctypedef struct kb_effort:
+        int level
+    void kb_effort_init(kb_effort *effort, int normal_complexity)
+    void kb_effort_tell(kb_effort *effort, int64_t busy_ns, int64_t period_ns)
+    int kb_effort_complexity(const kb_effort *effort)
 
 
 # In the order of kb_engine_read.

@@ -821,10 +821,10 @@ cdef class Engine:
     cdef kb_engine *_engine
     cdef object _bus  # keeps the capsule alive as long as the engine
 
-    def __cinit__(self, bus, uintptr_t opus_handle, int complexity, uint32_t first_timestamp):
+    def __cinit__(self, bus, uintptr_t opus_handle, int complexity, bint rides, uint32_t first_timestamp):
         cdef const char *missing = NULL
         self._bus = bus
-        self._engine = kb_engine_new(_bus_of(bus), <void *>opus_handle, complexity, first_timestamp, &missing)
+        self._engine = kb_engine_new(_bus_of(bus), <void *>opus_handle, complexity, rides, first_timestamp, &missing)
         if missing != NULL:
             raise OSError(f"libopus lacks {missing.decode()}")
         if self._engine == NULL:
@@ -943,3 +943,22 @@ cdef class Engine:
         if self._engine.is_running:
             raise RuntimeError("the engine's own thread is ticking")
         kb_engine_tick(self._engine, now_ns)
+
+    def next_tick_ns(self, int64_t now_ns):
+        return kb_engine_next_ns(self._engine, now_ns)
+
+
+cdef class Effort:
+    """What encoders may cost, for tests: told how busy each tick was."""
+
+    cdef kb_effort _effort
+
+    def __cinit__(self, int complexity=5):
+        kb_effort_init(&self._effort, complexity)
+
+    def tell(self, int64_t busy_ns, int64_t period_ns=20_000_000):
+        kb_effort_tell(&self._effort, busy_ns, period_ns)
+
+    @property
+    def complexity(self):
+        return kb_effort_complexity(&self._effort)

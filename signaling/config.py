@@ -32,6 +32,8 @@ class Config:
     media_udp: bool = True  # False: not announced, which sends everybody over TCP
     media_connections: int = 1000  # TCP ones at most
     egress_threads: int = -1  # that protect and send beside the media thread; -1 = by the cores
+    # Voices that are mixed are brought to −20 LUFS, by 12 dB at most. Off: as loud as they come.
+    match_loudness: bool = True
     data_dir: Path = Path("var/kabina")
     public_ip: tuple[str, ...] = ()  # announced in answers; empty = found out
     demo: bool = False

@@ -70,7 +70,9 @@ class Node:
                 egress_threads=config.effective_egress_threads,
                 udp=config.media_udp,
             )
-            self.mixer = LanguageMixer(bus=self.unit.plane.bus)
+            self.mixer = LanguageMixer(
+                bus=self.unit.plane.bus, matches_loudness=config.match_loudness
+            )
         except LibraryError as error:
             raise StartError(str(error)) from error
         except OSError as error:

@@ -37,7 +37,7 @@ static void settle(kb_engine *engine)
     collect(engine);
 }
 
-kb_engine *kb_engine_new(kb_bus *bus, void *opus_handle, int complexity, uint32_t first_timestamp,
+kb_engine *kb_engine_new(kb_bus *bus, void *opus_handle, int complexity, int rides, uint32_t first_timestamp,
                          const char **missing)
 {
     *missing = NULL;
@@ -54,6 +54,7 @@ kb_engine *kb_engine_new(kb_bus *bus, void *opus_handle, int complexity, uint32_
     }
     engine->bus = bus;
     kb_effort_init(&engine->effort, complexity);
+    engine->rides = rides;
     engine->timestamp = first_timestamp;
     return engine;
 }
@@ -162,6 +163,7 @@ kb_status kb_engine_add_row(kb_engine *engine, uint32_t track, int32_t bitrate_b
     kb_row *row = kb_row_new(&engine->opus, &voice, is_guarded, track);
     if (!row)
         return KB_NO_MEMORY;
+    row->rides = (uint8_t)(engine->rides != 0);
     collect(engine);
     for (uint32_t i = 0; i < KB_MAX_ROWS; i++) {
         if (engine->owned_rows[i])

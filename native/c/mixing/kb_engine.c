@@ -371,3 +371,8 @@ void kb_engine_tick(kb_engine *engine, int64_t now_ns)
     render_sources(engine, now_ns);
     render_rows(engine, now_ns);
 }
+
+int64_t kb_engine_next_ns(const kb_engine *engine, int64_t now_ns)
+{
+    return now_ns + KB_TICK_NS + kb_phase_move_ns(&engine->phase);
+}

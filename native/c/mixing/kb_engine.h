@@ -96,6 +96,7 @@ typedef struct kb_engine {
     int64_t last_ns; /* nominal time of the last tick; 0 before the first */
     kb_phase phase;
     kb_effort effort;
+    int rides; /* rows bring voices to one loudness */
     uint32_t timestamp;
 
     /* control side */
@@ -119,7 +120,7 @@ typedef enum kb_status {
 } kb_status;
 
 /* `bus` outlives the engine. NULL without memory, or with *missing set to what libopus lacks. */
-kb_engine *kb_engine_new(kb_bus *bus, void *opus_handle, int complexity, uint32_t first_timestamp,
+kb_engine *kb_engine_new(kb_bus *bus, void *opus_handle, int complexity, int rides, uint32_t first_timestamp,
                          const char **missing);
 void kb_engine_free(kb_engine *engine); /* stops it first */
 
@@ -159,6 +160,9 @@ void kb_engine_absorb(kb_engine *engine);
 /* One frame at its nominal time. More than one frame after the last: whole frames are skipped and counted, and the
  * RTP clock advances over them. Only while the thread does not run. */
 void kb_engine_tick(kb_engine *engine, int64_t now_ns);
+
+/* When the next tick should be, after one at `now_ns`: 20 ms later, but for the phase (kb_phase.h). */
+int64_t kb_engine_next_ns(const kb_engine *engine, int64_t now_ns);
 
 /* The body of the thread, until must_stop. */
 void *kb_engine_run(void *engine);

@@ -149,7 +149,7 @@ void *kb_engine_run(void *argument)
         watch(&dog, counters, (int64_t)busy_ns > KB_TICK_NS);
         kb_effort_tell(&engine->effort, (int64_t)busy_ns, KB_TICK_NS);
         atomic_store_explicit(&counters->effort, (uint64_t)engine->effort.level, memory_order_relaxed);
-        due_ns += KB_TICK_NS + kb_phase_move_ns(&engine->phase);
+        due_ns = kb_engine_next_ns(engine, due_ns);
     }
     return NULL;
 }

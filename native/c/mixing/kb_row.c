@@ -29,7 +29,7 @@ kb_row *kb_row_new(const kb_opus_table *opus, const kb_opus_voice *voice, int is
     row->loss_percent = (uint8_t)voice->loss_percent;
     row->encoder_bytes = (size_t)opus->encoder_bytes(1);
     row->encoder = malloc(row->encoder_bytes);
-    row->guard = is_guarded ? malloc(sizeof *row->guard) : NULL;
+    row->guard = is_guarded ? aligned_alloc(64, (sizeof *row->guard + 63u) & ~(size_t)63u) : NULL;
     if (!row->encoder || (is_guarded && !row->guard) || kb_opus_voice_init(opus, row->encoder, voice)) {
         kb_row_free(row);
         return NULL;
@@ -75,10 +75,10 @@ static void add(kb_row *row, const kb_row_entry *old, uint32_t old_count, kb_sou
         *entry = (kb_row_entry){.source = source,
                                 .gain = known ? known->gain : 0.0f,
                                 .target = 1.0f,
-                                .ride_from = known ? known->ride : source->rider.gain,
-                                .ride = known ? known->ride : source->rider.gain,
+                                .ride_from = known ? known->ride : row->rides ? source->rider.gain : 1.0f,
+                                .ride = known ? known->ride : row->rides ? source->rider.gain : 1.0f,
                                 .is_interpreter = is_interpreter,
-                                .is_voiced = !row->leader && source->voiced_tick + RECENT_TICKS > tick,
+                                .is_voiced = !row->leader && source->voiced_tick > 0 && source->voiced_tick + RECENT_TICKS > tick,
                                 .added_tick = tick};
 }
 
@@ -148,7 +148,7 @@ static void ride(kb_row *row)
         count += row->entries[i].target > 0.0f;
     for (uint32_t i = 0; i < row->entry_count; i++) {
         kb_row_entry *entry = &row->entries[i];
-        const float goal = count > 1 || row->guard ? entry->source->rider.gain : 1.0f;
+        const float goal = row->rides && (count > 1 || row->guard) ? entry->source->rider.gain : 1.0f;
         const float most = entry->ride_from * RIDE_STEP, least = entry->ride_from / RIDE_STEP;
         entry->ride = !row->leader || (goal <= most && goal >= least) ? goal : goal > most ? most : least;
     }
@@ -190,12 +190,12 @@ static int can_take_over(const kb_row *row, const kb_row *other)
 
 int kb_row_equals(const kb_row *row, const kb_row *other)
 {
+    if (row->voice.bitrate_bps != other->voice.bitrate_bps || !row->guard != !other->guard)
+        return 0;
     const int are_settled =
         row->settled_ticks >= KB_ROW_SETTLED_TICKS && other->settled_ticks >= KB_ROW_SETTLED_TICKS;
     const int were_shared = row->leader == other->leader; /* or were both unheard, and both begin clean */
-    if ((!were_shared && !(are_settled && can_take_over(row, other))) || row->voice.bitrate_bps != other->voice.bitrate_bps ||
-        !row->guard != !other->guard ||
-        row->signature != other->signature ||
+    if ((!were_shared && !(are_settled && can_take_over(row, other))) || row->signature != other->signature ||
         row->entry_count != other->entry_count ||
         memcmp(row->duck_gains, other->duck_gains, sizeof row->duck_gains) != 0)
         return 0;

@@ -43,6 +43,7 @@ typedef struct kb_row {
     uint32_t settled_ticks;
     uint8_t is_heard;
     uint8_t duck_moved;
+    uint8_t rides;        /* brings voices to one loudness */
     uint8_t is_careful;   /* its limiter stands lower, after a release */
     uint8_t loss_percent; /* that its own receivers lose */
     kb_opus_voice voice;  /* what its encoder was set to */

@@ -270,7 +270,7 @@ static void engine(void *opus_handle)
     for (size_t i = 0; i < 4800; i++)
         sound[i] = 0.2f * noise(&seed);
     for (uint32_t i = 0; i < 3; i++)
-        CHECK(kb_engine_add_row(engine, i, &rows[i]) == KB_OK);
+        CHECK(kb_engine_add_row(engine, i, 48000, 0, &rows[i]) == KB_OK);
     CHECK(kb_engine_add_clip(engine, sound, 4800, 1, &clip) == KB_OK);
     CHECK(kb_engine_add_stream(engine, &source) == KB_OK);
 
@@ -301,7 +301,7 @@ static void engine(void *opus_handle)
         source = next;
         if (i % 20 == 10) {
             CHECK(kb_engine_remove_row(engine, rows[1]) == KB_OK);
-            CHECK(kb_engine_add_row(engine, 1, &rows[1]) == KB_OK);
+            CHECK(kb_engine_add_row(engine, 1, 48000, 0, &rows[1]) == KB_OK);
         }
     }
     CHECK(kb_engine_lateness_p99_ns(engine) > 0);

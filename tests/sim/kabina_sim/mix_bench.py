@@ -10,7 +10,7 @@ import numpy as np
 
 from kabina.native import _mixing
 from kabina.native.libraries import load_opus
-from kabina.native.mixing import MixEngine
+from kabina.native.mixing import MixEngine, Voice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -131,19 +131,21 @@ class Talker:
 class MixBench:
     """Engine, bus and a clock that only `run` moves."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, rides: bool = False, follows: bool = False) -> None:
+        """`follows`: ticks come when the engine's own thread would make them, not every 20 ms."""
+        self.follows = follows
         self.opus = load_opus()
         self.bus = _mixing.new_bus()
         self.probe = _mixing.BusProbe(self.bus)
-        self.engine = MixEngine(bus=self.bus, opus=self.opus)
+        self.engine = MixEngine(bus=self.bus, opus=self.opus, rides=rides)
         self.now_ns = 5_000 * MS
         self.talkers: list[Talker] = []
         self.packets: dict[int, list[tuple[int, int, bytes]]] = {}
         self._next_track = 100
 
-    def row(self) -> int:
+    def row(self, voice: Voice | None = None) -> int:
         """A new row; its track is 100, 101, …"""
-        row = self.engine.add_row(self._next_track)
+        row = self.engine.add_row(self._next_track, voice)
         self.packets[self._next_track] = []
         self._next_track += 1
         return row
@@ -158,9 +160,12 @@ class MixBench:
         self.talkers.append(talker)
         return talker
 
+    def _next_ns(self) -> int:
+        return self.engine.next_tick_ns(self.now_ns) if self.follows else self.now_ns + TICK
+
     def tick(self) -> None:
         """One engine frame, 20 ms on; whatever the rows sent is kept."""
-        self.now_ns += TICK
+        self.now_ns = self._next_ns()
         self.engine.tick(self.now_ns)
         while (packet := self.probe.pop()) is not None:
             track, at_ns, timestamp, _, payload = packet
@@ -170,7 +175,7 @@ class MixBench:
     def run(self, frames: int) -> None:
         """Frames during which every talker that is on sends on time."""
         for _ in range(frames):
-            until = self.now_ns + TICK
+            until = self._next_ns()
             for talker in self.talkers:
                 while talker.due() <= until:
                     if talker.is_on:
