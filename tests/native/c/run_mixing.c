@@ -262,7 +262,7 @@ static void engine(void *opus_handle)
     const char *missing;
     kb_bus *bus = kb_bus_new();
     CHECK(bus);
-    kb_engine *engine = kb_engine_new(bus, opus_handle, 0, 1u, &missing);
+    kb_engine *engine = kb_engine_new(bus, opus_handle, 0, 1, 1u, &missing);
     CHECK(engine && !missing);
 
     uint32_t rows[3], clip, source;
