@@ -169,12 +169,13 @@ def _tally(results: Results, ours: str, theirs: Sequence[str]) -> Row:
         for trace in COUNTED
         if all(beats(results[trace][ours], results[trace][name]) for name in theirs)
     ]
+    missed = [trace for trace in COUNTED if trace not in won]
     against = theirs[0] if len(theirs) == 1 else f"both {NETEQ}s"
     return _goal(
         "wins: ≥ 8 of 10",
         f"{ours} over {against}",
         f"{len(won)} of {len(COUNTED)}",
-        "not on " + ", ".join(trace for trace in COUNTED if trace not in won),
+        "not on " + ", ".join(missed) if missed else "",
     )
 
 
