@@ -21,6 +21,7 @@ import aiohttp
 import numpy as np
 
 from kabina.benchmarks import peers
+from kabina.benchmarks import pictures as drawing
 from kabina.benchmarks.chirps import voice
 from kabina.benchmarks.light_client import LightClient
 from kabina.benchmarks.load import Joiner, join, new_load, post_offer
@@ -34,6 +35,7 @@ from kabina.interpretation.spec import MeetingSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
     from kabina.benchmarks._load import Load
     from kabina.benchmarks.conditions import ProcessCost
@@ -83,6 +85,32 @@ def compared(runs: Sequence[Row]) -> list[Row]:
             }
         )
     return made
+
+
+def pictures(rows: list[Row], folder: Path) -> list[Path]:
+    """CPU over listeners: the runs, and the lines through them as far as LISTENERS."""
+    servers = ["kabina", *(room_name(rate_hz) for rate_hz in RATES_HZ)]
+    lines = {server: _line_of(server, rows) for server in servers}
+    if not any(lines.values()):
+        return []
+    figure, (axes,) = drawing.grid()
+    for server, colour in zip(servers, drawing.COLOURS, strict=False):
+        mine = [row for row in rows if row["server"] == server and "cpu_percent" in row]
+        axes.scatter(
+            [_number(row, "listeners") for row in mine],
+            [_number(row, "cpu_percent") for row in mine],
+            color=colour,
+            label=server,
+        )
+        found = lines[server]
+        if found is not None:
+            ends = [0, LISTENERS]
+            axes.plot(ends, [found[0] + found[1] * x for x in ends], "--", color=colour)
+    axes.set_yscale("log")
+    axes.set_xlabel("listeners in four interpreted languages")
+    axes.set_title("CPU of the server, % of one core; dashed: the line through what was measured")
+    axes.legend()
+    return drawing.save(figure, folder, "audiobridge")
 
 
 def _line_of(server: str, runs: Sequence[Row]) -> tuple[float, float] | None:

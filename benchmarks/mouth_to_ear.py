@@ -5,6 +5,7 @@ decodes (chirps.py says when a sound leaves a mouth and reaches an ear). Of that
 what is left without one frame of 20 ms and the look-ahead of 6.5 ms of each encoder on the way: the
 speaker's, and the server's where it mixes. It is what jitter buffers, waiting for a clock, mixing,
 encoding and the way take on a loopback without loss; a listener's own jitter buffer comes on top.
+`beyond_frame_ms` still has the look-aheads; so have the shares called `with_look_ahead`.
 
 Every round both servers get fresh speakers whose sends are 4 ms later against the servers' clocks,
 and the first seconds do not count: buffers settle. `beyond_ms` is the median of all chirps, the
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING, Final
 import aiohttp
 
 from kabina.benchmarks import peers
+from kabina.benchmarks import pictures as drawing
 from kabina.benchmarks.chirps import (
     FRAME_MS,
     LOOK_AHEAD_MS,
@@ -44,6 +46,7 @@ from kabina.interpretation.spec import MeetingSpec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     Row = dict[str, object]
 
@@ -93,8 +96,62 @@ def summed(runs: Sequence[Row]) -> list[Row]:
             ours, whole = row.get("beyond_ms"), other.get("beyond_ms")
             if isinstance(ours, float) and isinstance(whole, float):
                 row[f"share_of_{name}"] = ours / whole
+                row[f"with_look_ahead_{name}"] = (ours + 2 * LOOK_AHEAD_MS) / (
+                    whole + 2 * LOOK_AHEAD_MS
+                )
                 row[f"goal_of_{name}"] = goal
-    return made + theirs
+    return made + theirs + _curves(runs)
+
+
+def _curves(runs: Sequence[Row]) -> list[Row]:
+    """Per case all chirps' `beyond_ms` in order: for JSON and the picture."""
+    return [
+        {
+            "case": case.name,
+            "curve": sorted(
+                _beyond(case, ms) for run in runs if run["case"] == case.name for ms in _list(run)
+            ),
+        }
+        for case in CASES.values()
+        if any(_list(run) for run in runs if run["case"] == case.name)
+    ]
+
+
+def pictures(rows: list[Row], folder: Path) -> list[Path]:
+    """Bars of the medians with the rounds' range, and the share of chirps heard by then."""
+    shown = [row for row in rows if "beyond_ms" in row and "curve" not in row]
+    curves = [row for row in rows if "curve" in row]
+    if not shown:
+        return []
+    figure, (bars, shares) = drawing.grid(2, 1, height=6.5)
+    for number, row in enumerate(shown):
+        middle, least, most = (_number(row, key) for key in ("beyond_ms", "least_ms", "most_ms"))
+        bars.barh(number, middle, color=drawing.COLOURS[number])
+        bars.plot([least, most], [number, number], color="#333333", linewidth=1.5)
+        bars.annotate(f" {middle:.1f}", (max(middle, most), number), va="center")
+    bars.set_yticks(range(len(shown)), [str(row["case"]) for row in shown])
+    bars.invert_yaxis()
+    bars.axvline(GOAL_MS, color="#999999", linestyle="--", linewidth=1)
+    bars.set_title(
+        "Mouth to ear beyond one frame and the encoders' look-ahead, ms; line: range of rounds"
+    )
+    for number, row in enumerate(curves):
+        ms = _list({"ms": row["curve"]})
+        reached = [(i + 1) / len(ms) for i in range(len(ms))]
+        shares.step(
+            ms, reached, where="post", label=str(row["case"]), color=drawing.COLOURS[number]
+        )
+    shares.axvline(GOAL_MS, color="#999999", linestyle="--", linewidth=1)
+    shares.set_xlabel("ms")
+    shares.set_title("Share of chirps heard by then")
+    shares.legend(fontsize=7)
+    return drawing.save(figure, folder, "mouth-to-ear")
+
+
+def _number(row: Row, key: str) -> float:
+    value = row[key]
+    assert isinstance(value, int | float)
+    return float(value)
 
 
 def _summed(case: Case, runs: Sequence[Row]) -> Row:
@@ -110,6 +167,7 @@ def _summed(case: Case, runs: Sequence[Row]) -> Row:
         "chirps": len(every),
         "missed": sum(int(str(run["missed"])) for run in runs),
         "total_ms": statistics.median(every) + FRAME_MS + case.encoders * LOOK_AHEAD_MS,
+        "beyond_frame_ms": statistics.median(every) + case.encoders * LOOK_AHEAD_MS,
         "look_ahead_ms": case.encoders * LOOK_AHEAD_MS,
         "beyond_ms": statistics.median(every),
         "least_ms": min(medians),
