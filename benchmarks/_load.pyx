@@ -136,7 +136,7 @@ cdef class Load:
         cdef uint8_t[::1] view = self._recordings[end]
         cdef kb_load_packet *packet = <kb_load_packet *>&view[0]
         found = []
-        for index in range(kb_load_recorded(self._load, end)):
+        for _ in range(kb_load_recorded(self._load, end)):
             found.append((packet.at_ns, packet.timestamp, packet.sequence,
                           (<char *>packet.payload)[:packet.payload_bytes]))
             packet += 1

@@ -106,7 +106,7 @@ def pictures(rows: list[Row], folder: Path) -> list[Path]:
         if found is not None:
             ends = [0, LISTENERS]
             axes.plot(ends, [found[0] + found[1] * x for x in ends], "--", color=colour)
-    axes.set_yscale("log")
+    axes.set_ylim(bottom=0)
     axes.set_xlabel("listeners in four interpreted languages")
     axes.set_title("CPU of the server, % of one core; dashed: the line through what was measured")
     axes.legend()

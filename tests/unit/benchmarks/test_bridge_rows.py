@@ -54,7 +54,8 @@ def test_the_frame_and_each_look_ahead_are_taken_off_and_rounds_make_the_range()
     runs = heard(mouth_to_ear.INTERPRETER, [41.0, 42.0, 43.0], [45.0, 46.0, 47.0])
     runs += heard(mouth_to_ear.FORWARDED, [27.0])
     runs += heard(mouth_to_ear.BEST, [53.0]) + heard(mouth_to_ear.DEFAULT, [133.0])
-    by_case = {row["case"]: row for row in mouth_to_ear.summed(runs)}
+    rows = mouth_to_ear.summed(runs)
+    by_case = {row["case"]: row for row in rows if "curve" not in row}
     ours = by_case[mouth_to_ear.INTERPRETER.name]
     assert ours["beyond_ms"] == pytest.approx(11.0)
     assert ours["total_ms"] == pytest.approx(44.0)
@@ -62,13 +63,17 @@ def test_the_frame_and_each_look_ahead_are_taken_off_and_rounds_make_the_range()
     assert ours["missed"] == 2
     assert ours["share_of_best"] == pytest.approx(11 / 20)
     assert ours["share_of_default"] == pytest.approx(11 / 100)
+    assert ours["with_look_ahead_best"] == pytest.approx(24 / 33)
     assert by_case[mouth_to_ear.FORWARDED.name]["beyond_ms"] == pytest.approx(0.5)
+    curves = {row["case"]: row["curve"] for row in rows if "curve" in row}
+    assert curves[mouth_to_ear.INTERPRETER.name] == pytest.approx([8, 9, 10, 12, 13, 14])
+    assert mouth_to_ear.TWO.name not in curves
 
 
 def test_a_case_without_a_chirp_says_why():
     missing = {"case": mouth_to_ear.BEST.name, "note": "not installed"}
     rows = mouth_to_ear.summed([missing, *heard(mouth_to_ear.INTERPRETER, [40.0])])
-    by_case = {row["case"]: row for row in rows}
+    by_case = {row["case"]: row for row in rows if "curve" not in row}
     assert by_case[mouth_to_ear.BEST.name]["note"] == "not installed"
     assert by_case[mouth_to_ear.TWO.name]["note"] == "no chirp was heard"
     assert "share_of_best" not in by_case[mouth_to_ear.INTERPRETER.name]
