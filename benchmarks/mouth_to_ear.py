@@ -132,9 +132,7 @@ def pictures(rows: list[Row], folder: Path) -> list[Path]:
     bars.set_yticks(range(len(shown)), [str(row["case"]) for row in shown])
     bars.invert_yaxis()
     bars.axvline(GOAL_MS, color="#999999", linestyle="--", linewidth=1)
-    bars.set_title(
-        "Mouth to ear beyond one frame and the encoders' look-ahead, ms; line: range of rounds"
-    )
+    bars.set_title("Beyond frame and look-ahead, ms (line: rounds)")
     for number, row in enumerate(curves):
         ms = _list({"ms": row["curve"]})
         reached = [(i + 1) / len(ms) for i in range(len(ms))]
