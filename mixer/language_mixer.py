@@ -24,7 +24,10 @@ class LanguageMixer:
     """Owns the mix thread. Each meeting states its rows, the engine gets all as one plan."""
 
     def __init__(self, *, bus: object, matches_loudness: bool = True) -> None:
-        """`bus` is the plane's junction; with `matches_loudness` voices are mixed at one loudness. LibraryError if no libopus can be loaded."""
+        """`bus` is the plane's junction; with `matches_loudness` voices are mixed at one loudness.
+
+        LibraryError if no libopus can be loaded.
+        """
         self.engine = MixEngine(bus=bus, opus=load_opus(), rides=matches_loudness)
         self._rows: dict[str, tuple[RowPlan, ...]] = {}
 

@@ -31,34 +31,25 @@ class RowKind(Enum):
     MIX_MINUS = "mix-minus"  # what the others hear without oneself: for talkers and telephones
 
 
-class Effort(Enum):
-    """Whose encoders are made cheaper first when the engine runs late."""
-
-    LISTENING = "listening"
-    WORKING = "working"  # an interpreter's ears keep FEC and the full band to the last
-
-
 @dataclass(frozen=True, slots=True)
 class RowPolicy:
     """How rows of one kind are mixed and encoded."""
 
     voice: Voice
-    effort: Effort
     ducks: bool
 
 
-# Interpreters work with half a frame less delay and more bits; 10 ms frames cost 20 kbit/s of
-# headers, which is why listeners get 20.
-_HEARD: Final = Voice(bitrate_bps=48_000, frame_ms=20)
-_WORKED_WITH: Final = Voice(bitrate_bps=64_000, frame_ms=10, guarded=True)
+# Interpreters work from what they hear all day: more bits, and their ears are guarded.
+_HEARD: Final = Voice(bitrate_bps=48_000)
+_WORKED_WITH: Final = Voice(bitrate_bps=64_000, guarded=True)
 
 POLICIES: Final[Mapping[RowKind, RowPolicy]] = MappingProxyType(
     {
-        RowKind.LISTENER: RowPolicy(_HEARD, Effort.LISTENING, ducks=True),
-        RowKind.FLOOR: RowPolicy(_HEARD, Effort.LISTENING, ducks=False),
-        RowKind.BOOTH: RowPolicy(_WORKED_WITH, Effort.WORKING, ducks=False),
-        RowKind.RELAY: RowPolicy(_WORKED_WITH, Effort.WORKING, ducks=False),
-        RowKind.MIX_MINUS: RowPolicy(_HEARD, Effort.LISTENING, ducks=True),
+        RowKind.LISTENER: RowPolicy(_HEARD, ducks=True),
+        RowKind.FLOOR: RowPolicy(_HEARD, ducks=False),
+        RowKind.BOOTH: RowPolicy(_WORKED_WITH, ducks=False),
+        RowKind.RELAY: RowPolicy(_WORKED_WITH, ducks=False),
+        RowKind.MIX_MINUS: RowPolicy(_HEARD, ducks=True),
     }
 )
 

@@ -327,7 +327,8 @@ cdef extern from "kb_engine.h" nogil:
         kb_engine *engine, const float *samples, size_t n, int loop, uint32_t *number)
     kb_status kb_engine_play_clip(kb_engine *engine, uint32_t number, int is_playing, int must_rewind)
     kb_status kb_engine_remove_source(kb_engine *engine, uint32_t number)
-    kb_status kb_engine_add_row(kb_engine *engine, uint32_t track, int32_t bitrate_bps, int guarded, uint32_t *number)
+    kb_status kb_engine_add_row(
+        kb_engine *engine, uint32_t track, int32_t bitrate_bps, int guarded, uint32_t *number)
     kb_status kb_engine_remove_row(kb_engine *engine, uint32_t number)
     const kb_source *kb_engine_source(const kb_engine *engine, uint32_t number)
     const kb_row *kb_engine_row(const kb_engine *engine, uint32_t number)

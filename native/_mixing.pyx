@@ -824,7 +824,8 @@ cdef class Engine:
     def __cinit__(self, bus, uintptr_t opus_handle, int complexity, bint rides, uint32_t first_timestamp):
         cdef const char *missing = NULL
         self._bus = bus
-        self._engine = kb_engine_new(_bus_of(bus), <void *>opus_handle, complexity, rides, first_timestamp, &missing)
+        self._engine = kb_engine_new(
+            _bus_of(bus), <void *>opus_handle, complexity, rides, first_timestamp, &missing)
         if missing != NULL:
             raise OSError(f"libopus lacks {missing.decode()}")
         if self._engine == NULL:
@@ -885,7 +886,7 @@ cdef class Engine:
         self._check(kb_engine_remove_row(self._engine, row))
 
     def apply(self, rows):
-        """rows: (row, floor, interpreters, heard, loss_percent, ducking) each; see DuckingCurve for the last."""
+        """rows: (row, floor, interpreters, heard, loss_percent, ducking) each; `ducking` as for DuckingCurve."""
         total = 0
         for row, floor, interpreters, *_ in rows:
             if kb_engine_row(self._engine, row) == NULL:

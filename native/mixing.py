@@ -60,7 +60,6 @@ class Voice:
     """How a row is encoded; `guarded`: for ears that must be protected."""
 
     bitrate_bps: int = 48_000
-    frame_ms: int = 20
     guarded: bool = False
 
 
@@ -126,8 +125,8 @@ class RowReadings:
     duck_db: float
     """The duck gain, 0 … depth."""
     exposure_db: float
-    """Of a guarded row: what it has given so far as dB(A) over 8 h, if a full-scale square wave is 94
-    dB(A) in the headset: relative unless that is so. −127 before the first sound; others: 0."""
+    """Of a guarded row: what it has given so far as dB(A) over 8 h, if a full-scale square wave is
+    94 dB(A) in the headset: relative unless that is so. −127 before the first sound; others: 0."""
     warnings: int
     """How often a guarded row beeped because its last minute was above 80 dB(A)."""
     heard: bool
@@ -138,9 +137,9 @@ class RowReadings:
 class MixEngine:
     """One mix thread and what it mixes. Its methods belong to one Python thread.
 
-    `bus` is the capsule that joins it to the plane; a reference is kept. OSError when `opus` lacks
-    a function that is needed. `rides`: voices that are mixed are brought to −20 LUFS. KeyError for numbers of sources and rows that are not there,
-    BufferError when all numbers are in use.
+    `bus` is the capsule that joins it to the plane; a reference is kept. `rides`: voices that are
+    mixed are brought to −20 LUFS. OSError when `opus` lacks a function that is needed. KeyError for
+    numbers of sources and rows that are not there, BufferError when all numbers are in use.
     """
 
     def __init__(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # Values of the native readings that go up and down; every other one only grows.
 _GAUGES = frozenset(
-    {"connections", "peers", "tracks", "slots", "rows", "sources", "is_fifo"}
+    {"connections", "peers", "tracks", "slots", "rows", "sources", "is_fifo", "effort"}
     | {"egress_threads", "egress_is_fifo"}
     | {"busy_max_ns", "lateness_max_ns", "lateness_p99_ns"}
 )

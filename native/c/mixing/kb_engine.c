@@ -338,7 +338,8 @@ static void render_rows(kb_engine *engine, int64_t now_ns)
     for (uint32_t i = 0; i < leader_count; i++) {
         kb_row *leader = engine->leaders[i];
         kb_row_render(leader);
-        kb_row_set_voice(leader, &engine->opus, kb_effort_complexity(&engine->effort), expected_loss(engine, leader));
+        kb_row_set_voice(leader, &engine->opus, kb_effort_complexity(&engine->effort),
+                         expected_loss(engine, leader));
         if (kb_row_encode(leader, &engine->opus) > 0)
             kb_count(&engine->counters.encodes, 1);
         else

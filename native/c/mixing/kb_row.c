@@ -78,7 +78,8 @@ static void add(kb_row *row, const kb_row_entry *old, uint32_t old_count, kb_sou
                                 .ride_from = known ? known->ride : row->rides ? source->rider.gain : 1.0f,
                                 .ride = known ? known->ride : row->rides ? source->rider.gain : 1.0f,
                                 .is_interpreter = is_interpreter,
-                                .is_voiced = !row->leader && source->voiced_tick > 0 && source->voiced_tick + RECENT_TICKS > tick,
+                                .is_voiced = !row->leader && source->voiced_tick > 0 &&
+                                             source->voiced_tick + RECENT_TICKS > tick,
                                 .added_tick = tick};
 }
 
