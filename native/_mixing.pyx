@@ -886,7 +886,7 @@ cdef class Engine:
         self._check(kb_engine_remove_row(self._engine, row))
 
     def apply(self, rows):
-        """rows: (row, floor, interpreters, heard, loss_percent, ducking) each; `ducking` as for DuckingCurve."""
+        """rows: (row, floor, interpreters, heard, loss_percent, ducking) each; see DuckingCurve."""
         total = 0
         for row, floor, interpreters, *_ in rows:
             if kb_engine_row(self._engine, row) == NULL:
