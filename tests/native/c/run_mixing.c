@@ -250,7 +250,7 @@ static kb_plan *plan_of(const uint32_t *rows, uint32_t row_count, uint32_t floor
     CHECK(plan);
     for (uint32_t i = 0; i < row_count; i++) {
         const kb_ducking_settings ducking = {-18.0f, 60, 100, 100, -12.0f, 100};
-        plan->rows[i] = (kb_plan_row){rows[i], 2 * i, 1, i == 0 && interpreter, 1, ducking};
+        plan->rows[i] = (kb_plan_row){rows[i], 2 * i, 1, i == 0 && interpreter, 1, 5, ducking};
         plan->numbers[2 * i] = floor;
         plan->numbers[2 * i + 1] = interpreter;
     }

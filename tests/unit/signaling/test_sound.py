@@ -75,7 +75,7 @@ async def test_levels_are_one_mix_when_nobody_interprets(house: House):
     assert house.mixer.engine.counters()["encodes"] - encodes == len(listeners)
 
     house.room.execute(ReleaseChannel(interpreter))
-    house.play(2500 + 800 + 200)
+    house.play(2500 + 800 + 1100 + 200)  # hold, release, and the limiter back where it was
     encodes = house.mixer.engine.counters()["encodes"]
     house.play(20)
     assert house.mixer.engine.counters()["encodes"] - encodes == 1
