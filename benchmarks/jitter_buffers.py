@@ -18,7 +18,7 @@ from kabina.native._mixing import StreamReplay
 from kabina.native.libraries import load_opus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from kabina.benchmarks.jitter_profiles import Trace
 
@@ -29,9 +29,13 @@ START_NS: Final = 10_000 * MS  # virtual time begins well above 0
 
 
 def ticks(
-    trace: Trace, phase_ms: float, block_ms: float
+    trace: Trace,
+    phase_ms: float,
+    block_ms: float,
+    moved_ms: Callable[[float], float] = lambda _at_ms: 0.0,
 ) -> Iterator[tuple[float, list[tuple[float, int]]]]:
-    """(ms, what arrived since the tick before) for each tick until the trace's end."""
+    """(ms, what arrived since the tick before) for each tick until the trace's end; the one after
+    `at_ms` comes by `moved_ms(at_ms)` later."""
     shots = with_tail(trace)
     sent, at_ms = 0, shots[0][0] + phase_ms
     while at_ms <= trace.send_ms[-1]:
@@ -39,7 +43,7 @@ def ticks(
         while sent < len(shots) and shots[sent][0] <= at_ms:
             sent += 1
         yield at_ms, shots[first:sent]
-        at_ms += block_ms
+        at_ms += block_ms + moved_ms(at_ms)
 
 
 # --- Kabina -----------------------------------------------------------------------------------
@@ -52,14 +56,19 @@ def kabina(
     phase_ms: float = 0.0,
     block_ms: float = 10.0,
     cost_ms: int | None = None,
+    follows: bool = False,
 ) -> list[Sums]:
     """The mixer's own stream: jitter buffer, decoder, edits of time; its own settings but for the
-    given one."""
+    given one. `follows`: ticks move as the mix thread's do for somebody who speaks alone."""
     settings = {} if cost_ms is None else {"cost_ms": cost_ms}
     replay = StreamReplay(load_opus().handle, **settings)
     samples = round(block_ms * 48)
     found, next_ms = [Sums(at_ms=-EVERY_MS)], 0.0
-    for at_ms, arrived in ticks(trace, phase_ms, block_ms):
+
+    def moved_ms(at_ms: float) -> float:
+        return replay.moved_ns(START_NS + round(at_ms * MS)) / MS if follows else 0.0
+
+    for at_ms, arrived in ticks(trace, phase_ms, block_ms, moved_ms):
         push(replay, arrived, payloads)
         replay.take(START_NS + round(at_ms * MS), samples)
         if at_ms >= next_ms:

@@ -289,6 +289,7 @@ cdef extern from "kb_stream.h" nogil:
     int kb_stream_is_here(const kb_stream *stream, int32_t samples)
     int64_t kb_stream_ideal_ns(const kb_stream *stream)
     kb_jitter_network kb_stream_network(const kb_stream *stream)
+    float kb_stream_spare_ms(const kb_stream *stream, int64_t at_ns)
     double kb_stream_delay_ms(const kb_stream *stream, int64_t now_ns)
 
 
@@ -345,6 +346,14 @@ cdef extern from "kb_engine.h" nogil:
     void kb_engine_read(const kb_engine *engine, uint64_t *values)
     void kb_engine_tick(kb_engine *engine, int64_t now_ns)
     int64_t kb_engine_next_ns(const kb_engine *engine, int64_t now_ns)
+
+
+cdef extern from "kb_phase.h" nogil:
+    ctypedef struct kb_phase:
+        pass
+    void kb_phase_begin(kb_phase *phase)
+    void kb_phase_tell(kb_phase *phase, float spare_ms)
+    int64_t kb_phase_move_ns(const kb_phase *phase)
 
 
 cdef extern from "kb_effort.h" nogil:

@@ -661,6 +661,13 @@ cdef class StreamReplay:
         packet.delay_us = 0
         return bool(kb_stream_receive(self._stream, &packet, data))
 
+    def moved_ns(self, int64_t now_ns):
+        """By how much the mix thread would move its next tick, 20 ms after `now_ns`, for this stream alone."""
+        cdef kb_phase phase
+        kb_phase_begin(&phase)
+        kb_phase_tell(&phase, kb_stream_spare_ms(self._stream, now_ns + 20_000_000))
+        return kb_phase_move_ns(&phase)
+
     def take(self, int64_t now_ns, int samples=480, bint wanted=True):
         """The next `samples` (1 … 960), read from `now_ns` on: float32, (samples,). ValueError beyond."""
         if not 1 <= samples <= KB_FRAME:
