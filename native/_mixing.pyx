@@ -662,7 +662,7 @@ cdef class StreamReplay:
         return bool(kb_stream_receive(self._stream, &packet, data))
 
     def moved_ns(self, int64_t now_ns):
-        """By how much the mix thread would move its next tick, 20 ms after `now_ns`, for this stream alone."""
+        """By how much the mix thread would move its tick 20 ms after `now_ns` for this stream alone."""
         cdef kb_phase phase
         kb_phase_begin(&phase)
         kb_phase_tell(&phase, kb_stream_spare_ms(self._stream, now_ns + 20_000_000))
