@@ -24,6 +24,12 @@ def levels_db(samples: np.ndarray) -> list[float]:
     return [float(np.median(tone)) - FULL_DB for tone in tones]
 
 
+def is_guarded(level_db: float) -> bool:
+    """As loud as it was sent, but for what the hearing guard takes off: these steady tones have
+    −15 to −12 LUFS, and a desk gets no more than −15."""
+    return -4.0 < level_db < 1.0
+
+
 async def test_a_desk_hears_the_original_and_by_relay_another_interpreter_alone(meeting: Meeting):
     tokens = {
         who: meeting.server.token("m", *who.split())
@@ -35,7 +41,7 @@ async def test_a_desk_hears_the_original_and_by_relay_another_interpreter_alone(
     await desk.ask("join_booth", booth="fr")
     await asyncio.sleep(1.0)
     floor_db, albanian_db = levels_db(await desk.listen_for(1.0))
-    assert floor_db == pytest.approx(0.0, abs=1.0)
+    assert is_guarded(floor_db)
     assert albanian_db < -50
     assert {"channel": "floor", "feed": "booth"} in await meeting.carriers(tokens["operator"])
 
@@ -46,10 +52,10 @@ async def test_a_desk_hears_the_original_and_by_relay_another_interpreter_alone(
     assert longest_gap_ms(await listening, below_db=-40) == 0
     floor_db, albanian_db = levels_db(await desk.listen_for(1.0))
     assert floor_db < -50
-    assert albanian_db == pytest.approx(0.0, abs=1.0)
+    assert is_guarded(albanian_db)
     assert {"channel": "sq", "feed": "relay"} in await meeting.carriers(tokens["operator"])
     assert await pivot.delete() == 200
     await asyncio.sleep(0.5)
     floor_db, albanian_db = levels_db(await desk.listen_for(1.0))
-    assert floor_db == pytest.approx(0.0, abs=1.0)
+    assert is_guarded(floor_db)
     assert albanian_db < -50

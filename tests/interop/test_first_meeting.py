@@ -51,7 +51,9 @@ async def test_an_interpreter_is_heard_over_the_lowered_floor_and_gives_it_back(
     spoken = np.flatnonzero(tone_levels_db(after, FRENCH_HZ, window_ms=20) > FULL_DB - 20)
     climbed_s = (back[0] - spoken[-1]) * 0.02
     assert 0.8 <= climbed_s <= 3.5
-    assert np.all(levels[back[0] + 5 :] > passed_through_db - 1.5)
+    # Once the mix gives way to the voice itself, which is earlier: where two tones meet at any phase,
+    # two windows may hold less of them.
+    assert np.sum(levels[back[0] + 5 :] <= passed_through_db - 1.5) <= 2
     # The lowered floor alone is −30 dBFS RMS here: anything under −50 is a hole.
     assert longest_gap_ms(after, below_db=-50) <= 20
     print(f"floor back to full level {climbed_s:.2f} s after the mic went off")
