@@ -196,18 +196,18 @@ INPUT_LEVELS_DB: Final = (-12.0, -6.0, 0.0, 6.0)
 
 
 def channel_loudness_lufs(languages: Sequence[str]) -> list[float]:
-    """Integrated loudness of a channel per interpreter, from 10 s on. NoSpeechError."""
+    """Integrated loudness of a channel per interpreter, the last 20 s of a minute. NoSpeechError."""
     driver = EngineDriver(rides=True)
     rows = []
     silent = driver.engine.add_source()  # a floor: who is alone is not touched
     for index, gain_db in enumerate(INPUT_LEVELS_DB):
-        speech = talk(languages[index % len(languages)], 30.0, skip_s=3.0 * index).samples
+        speech = talk(languages[index % len(languages)], 60.0, skip_s=3.0 * index).samples
         source, row = driver.engine.add_source(), driver.row()
         driver.send(source, stream(np.clip(speech * np.float32(10 ** (gain_db / 20)), -1, 1)))
         rows.append((row, source))
     driver.engine.apply([RowPlan(row, (silent,), (source,), heard=True) for row, source in rows])
-    driver.run(30_000)
-    return [measures.loudness_lufs(driver.listen(row).samples[10 * RATE :]) for row, _ in rows]
+    driver.run(60_000)
+    return [measures.loudness_lufs(driver.listen(row).samples[40 * RATE :]) for row, _ in rows]
 
 
 # ---- time --------------------------------------------------------------------------------------
