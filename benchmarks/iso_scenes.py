@@ -196,7 +196,7 @@ INPUT_LEVELS_DB: Final = (-12.0, -6.0, 0.0, 6.0)
 
 
 def channel_loudness_lufs(languages: Sequence[str]) -> list[float]:
-    """Integrated loudness of a channel per interpreter, the last 20 s of a minute. NoSpeechError."""
+    """Integrated loudness per interpreter's channel, the last 20 s of a minute. NoSpeechError."""
     driver = EngineDriver(rides=True)
     rows = []
     silent = driver.engine.add_source()  # a floor: who is alone is not touched
