@@ -9,14 +9,13 @@ from __future__ import annotations
 import heapq
 import time
 from dataclasses import dataclass, field
-from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
 from kabina.native import _mixing
 from kabina.native.libraries import load_opus
-from kabina.native.mixing import MixEngine, RowPlan
+from kabina.native.mixing import MixEngine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -68,20 +67,6 @@ def stream(
     return Stream([encoder.encode(each) for each in frames], [int(each) for each in levels], frame)
 
 
-@cache
-def step_ns() -> int:
-    """How often `tick` is called: each millisecond, or each frame where a call is a frame."""
-    bus = _mixing.new_bus()
-    engine = MixEngine(bus=bus, opus=load_opus())
-    clip = engine.add_clip(np.full(FRAME, 0.1, np.float32), loop=True)
-    engine.play_clip(clip, True)
-    row = engine.add_row(1)
-    engine.apply([RowPlan(row, (clip,), (), heard=True)])
-    for ms in range(100):
-        engine.tick(START_NS + ms * MS)
-    return MS if engine.counters()["row_packets"] <= 10 else FRAME_NS
-
-
 @dataclass(order=True)
 class _Arrival:
     at_ns: int
@@ -111,7 +96,6 @@ class EngineDriver:
         self._tracks: dict[int, int] = {}
         self._coming: list[_Arrival] = []
         self._order = 0
-        self._step_ns = step_ns()
 
     def row(self) -> int:
         """A new row."""
@@ -157,14 +141,8 @@ class EngineDriver:
     def run(self, ms: float) -> None:
         """Lets `ms` pass."""
         until_ns = self.now_ns + round(ms * MS)
-        while self.now_ns + self._step_ns <= until_ns:
-            next_ns = self.now_ns + self._step_ns
-            if self._step_ns == MS and self._coming:
-                # The engine's thread wakes for a packet, not for the next millisecond.
-                next_ns = min(next_ns, max(self._coming[0].at_ns, self.now_ns + 1))
-            self._tick(next_ns)
-        if self._step_ns == MS:
-            self.now_ns = until_ns
+        while self.now_ns + FRAME_NS <= until_ns:
+            self._tick(self.now_ns + FRAME_NS)
 
     def _tick(self, now_ns: int) -> None:
         self.now_ns = now_ns

@@ -8,7 +8,7 @@ codec.
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -94,16 +94,11 @@ class Dose(NamedTuple):
     warnings: int
 
 
-def is_here() -> bool:
-    """Whether this build has hearing protection."""
-    return _guard() is not None
-
-
 def jump(spl_at_full_scale_db: float | None = None) -> Jump:
-    """With its defaults, or with a calibration. RuntimeError without hearing protection."""
+    """With its defaults, or with a calibration."""
     options = {} if spl_at_full_scale_db is None else {"spl_at_full_scale_db": spl_at_full_scale_db}
     sound = np.concatenate([_tone(QUIET_DBFS, 1), _tone(LOUD_DBFS, JUMP_S)])
-    return described(_guarded(_made(**options), sound))
+    return described(_guarded(_mixing.HearingGuard(**options), sound))
 
 
 def described(sound: Samples) -> Jump:
@@ -123,8 +118,8 @@ def described(sound: Samples) -> Jump:
 
 
 def dose() -> Dose:
-    """A tone of 83 dB(A) for minutes. RuntimeError without hearing protection."""
-    guard = _made(spl_at_full_scale_db=CALIBRATED_DB)
+    """A tone of 83 dB(A) for minutes."""
+    guard = _mixing.HearingGuard(spl_at_full_scale_db=CALIBRATED_DB)
     second = _tone(DOSE_DB - CALIBRATED_DB, 1)
     for _ in range(DOSE_MINUTES * 60):
         _guarded(guard, second)
@@ -142,19 +137,8 @@ def _tone(dbfs: float, seconds: int) -> Samples:
     return made
 
 
-def _guarded(guard: Any, sound: Samples) -> Samples:  # noqa: ANN401
+def _guarded(guard: _mixing.HearingGuard, sound: Samples) -> Samples:
     copy = sound.copy()
     for at in range(0, len(copy), FRAME):
         guard.run(copy[at : at + FRAME])
     return copy
-
-
-def _made(**options: float) -> Any:  # noqa: ANN401
-    found = _guard()
-    if found is None:
-        raise RuntimeError("this build has no hearing protection")
-    return found(**options)
-
-
-def _guard() -> Any:  # noqa: ANN401
-    return getattr(_mixing, "HearingGuard", None)

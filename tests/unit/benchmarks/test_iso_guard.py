@@ -18,15 +18,5 @@ def test_a_jump_that_is_turned_down_at_once_has_settled_by_then():
     assert found.envelope_dbfs[0] == pytest.approx(-23, abs=0.05)
 
 
-def test_without_hearing_protection_a_row_says_so(monkeypatch):
-    monkeypatch.setattr(iso_guard, "_guard", lambda: None)
-    (row,) = iso._hearing()
-    assert row["measured"] == "not measured"
-    assert row["note"] == "not in this build"
-    with pytest.raises(RuntimeError):
-        iso_guard.dose()
-
-
-@pytest.mark.skipif(not iso_guard.is_here(), reason="this build has no hearing protection")
 def test_hearing_protection_keeps_its_limits_and_counts_its_dose():
     assert all(row["met"] == "yes" for row in iso._hearing())
