@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-NATIVE := $(wildcard native/*.pyx native/*.pxd native/c/*.h native/c/*/*.c native/c/*/*.h benchmarks/*.pyx benchmarks/c/*/*)
+NATIVE := $(wildcard native/*.pyx native/*.pxi native/*.pxd native/c/*.h native/c/*/*.c native/c/*/*.h benchmarks/*.pyx benchmarks/c/*/*)
 PAGES := $(shell find web -path web/node_modules -prune -o -path web/static -prune -o -type f \( -name '*.ts' -o -name '*.html' -o -name '*.css' -o -name '*.ftl' -o -name '*.svg' -o -name '*.json' \) -print)
 PACKAGES := sfu mixer interpretation signaling native benchmarks
 DATA_DIR ?= var/kabina
@@ -67,7 +67,7 @@ lint: dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(foreach package,$(PACKAGES),-p kabina.$(package))
 	$(BIN)/lint-imports
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cython-lint native/*.pyx native/*.pxd
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cython-lint native/*.pyx native/*.pxi native/*.pxd
 	@sh tools/lint-c
 	$(BIN)/python tools/npm run check
 

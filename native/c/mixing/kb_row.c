@@ -297,9 +297,8 @@ static void protect(kb_row *row)
 {
     if (row->guard) {
         kb_guard_run(row->guard, row->mix, KB_FRAME);
-        const kb_guard_readings readings = kb_guard_read(row->guard);
-        PUBLISH(warnings, (int32_t)readings.warnings);
-        PUBLISH(l_ex_db, (float)readings.l_ex_db);
+        PUBLISH(warnings, (int32_t)row->guard->dose.warnings);
+        PUBLISH(l_ex_db, (float)kb_dose_l_ex_db(&row->guard->dose));
         return;
     }
     take_care(row);
